@@ -1,0 +1,50 @@
+"""Configuration of the RL stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ..config import ConfigModel
+
+LossName = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "gspo", "ar1"]
+"""TRL's losses by TRL's names (`gspo` is its sequence-level ratio), and `ar1`, Eq. 10 of the paper."""
+
+
+class GrpoConfig(ConfigModel):
+    """GRPO on groups of rollouts."""
+
+    loss: LossName = "dapo"
+    steps: int = Field(160, ge=1)
+    scenes_per_step: int = Field(8, ge=1)
+    samples_per_scene: int = Field(8, ge=2)
+    """Size of a group; its mean reward is the baseline."""
+    rollouts_per_pass: int | None = Field(None, ge=1)
+    """Rollouts in one forward-backward pass; unset: all of a step. Must divide scenes_per_step * samples_per_scene."""
+    learning_rate: float = Field(5e-4, gt=0.0)
+    learning_rate_schedule: Literal["linear", "constant", "cosine"] = "linear"
+    warmup_steps: int = Field(0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0.0)
+    kl_coef: float = Field(0.0, ge=0.0)
+    """Weight of the divergence from the SFT policy; TRL calls it `beta`."""
+    sharpness: float = Field(2.0, gt=0.0)
+    """Eq. 10's beta: how strongly the best of a group is preferred. Only the loss `ar1` uses it."""
+    centred: bool = True
+    """Subtract 1/K from Eq. 10's weights: the same expected gradient with less variance."""
+    clip_low: float = Field(0.2, gt=0.0)
+    clip_high: float = Field(0.2, gt=0.0)
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    """Divide advantages by the standard deviation of the group, of the batch, or not at all (the paper)."""
+    evaluate_every: int = Field(40, ge=1)
+    """Steps between evaluations on the validation split; the best checkpoint is kept."""
+
+    @model_validator(mode="after")
+    def _passes_divide_the_step(self) -> GrpoConfig:
+        rollouts = self.scenes_per_step * self.samples_per_scene
+        if self.rollouts_per_pass is not None and rollouts % self.rollouts_per_pass:
+            raise ValueError(
+                f"rollouts_per_pass {self.rollouts_per_pass} does not divide "
+                f"scenes_per_step * samples_per_scene = {rollouts}"
+            )
+        return self

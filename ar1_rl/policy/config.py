@@ -1,0 +1,39 @@
+"""Configuration of a policy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ..config import ConfigModel
+from ..driving.codec import TrajectoryCodec
+
+CodecName = Literal["compact", "alpamayo"]
+
+
+class TinyPolicyConfig(ConfigModel):
+    """Size of the decoder that is trained from scratch (Qwen3 architecture)."""
+
+    hidden_size: int = Field(96, ge=32)
+    layers: int = Field(3, ge=1)
+    heads: int = Field(3, ge=1)
+    """hidden_size / heads must be a head size that vLLM knows on CPU: 32, 64, 96, 128."""
+    intermediate_size: int = Field(256, ge=32)
+    max_positions: int = Field(512, ge=128)
+
+
+class PolicyConfig(ConfigModel):
+    """Which model is the policy, and how it writes trajectories."""
+
+    path: str | None = None
+    """Folder or name of any Hugging Face causal LM; without it a tiny decoder is trained from scratch."""
+    tiny: TinyPolicyConfig = TinyPolicyConfig()
+    codec: CodecName = "compact"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights that are trained and of the sampling engine."""
+
+
+def codec_by_name(name: CodecName) -> TrajectoryCodec:
+    """The trajectory codec of that name."""
+    return {"compact": TrajectoryCodec.compact, "alpamayo": TrajectoryCodec.alpamayo}[name]()

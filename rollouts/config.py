@@ -1,0 +1,33 @@
+"""Configuration of sampling."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ar1_rl.config import ConfigModel
+
+EngineName = Literal["vllm", "transformers"]
+
+
+class SamplingConfig(ConfigModel):
+    """How completions are drawn."""
+
+    temperature: float = Field(1.0, gt=0.0)
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    max_completion_tokens: int = Field(80, ge=8)
+
+
+class EngineConfig(ConfigModel):
+    """Which engine samples, and what it may use."""
+
+    engine: EngineName = "vllm"
+    max_model_tokens: int = Field(512, ge=64)
+    """Longest prompt plus completion."""
+    max_sequences: int = Field(128, ge=1)
+    """Sequences generated at once when the engine runs on its own (evaluation)."""
+    gpu_memory_share: float = Field(0.3, gt=0.0, le=1.0)
+    """Of one GPU, for the engine that shares it with the trainer; not used on CPU."""
+    cpu_cache_gib: float = Field(1.0, gt=0.0)
+    """Memory of the key-value cache on CPU; vLLM's own default is a third of all memory."""

@@ -1,0 +1,129 @@
+"""Sampling through transformers' own `generate`, for machines without vLLM.
+
+`generate` has no seed per row. Drawing from a softmax is the same as taking the largest logit after adding Gumbel
+noise, so a logits processor adds each row's own noise and generation runs greedily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .config import EngineConfig, SamplingConfig
+from .engine import Progress, Request, Sample
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+def open_engine(path: str, config: EngineConfig, dtype: str) -> SequentialEngine:
+    """An engine over the policy folder at `path`."""
+    from ar1_rl.policy.pretrained import load
+
+    model, tokenizer = load(path, dtype)
+    return SequentialEngine(model.eval(), pad_token_id=int(tokenizer.pad_token_id), batch_size=config.max_sequences)
+
+
+class SequentialEngine:
+    """`Engine` over a transformers model in this process; the model may be one that is being trained."""
+
+    def __init__(self, model: PreTrainedModel, pad_token_id: int, batch_size: int) -> None:
+        self._model = model
+        self._pad = pad_token_id
+        self._batch_size = batch_size
+
+    def sample(
+        self,
+        requests: Sequence[Request],
+        sampling: SamplingConfig,
+        stop_token_id: int,
+        progress: Progress | None = None,
+    ) -> list[Sample]:
+        """One sample a request, in order; each has its own random stream."""
+        import torch
+
+        samples: list[Sample] = []
+        training = self._model.training
+        self._model.eval()
+        for start in range(0, len(requests), self._batch_size):
+            batch = requests[start : start + self._batch_size]
+            noise = _SeededNoise([r.seed for r in batch], sampling)
+            ids, mask = self._left_padded([r.prompt_token_ids for r in batch])
+            with torch.no_grad():
+                whole = self._model.generate(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    do_sample=False,
+                    max_new_tokens=sampling.max_completion_tokens,
+                    eos_token_id=stop_token_id,
+                    pad_token_id=self._pad,
+                    logits_processor=[noise],
+                )
+            samples += [noise.sample(row, tokens, stop_token_id) for row, tokens in enumerate(whole[:, ids.shape[1] :].tolist())]
+            if progress:
+                progress(len(batch))
+        self._model.train(training)
+        return samples
+
+    def logprobs(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None
+    ) -> list[tuple[float, ...]]:
+        """Log-probabilities of given completions at temperature 1."""
+        import torch
+
+        scored: list[tuple[float, ...]] = []
+        for start in range(0, len(prompts), self._batch_size):
+            batch = slice(start, start + self._batch_size)
+            whole = [[*p, *c] for p, c in zip(prompts[batch], completions[batch], strict=True)]
+            ids, mask = self._left_padded(whole)
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)
+            with torch.no_grad():
+                logits = self._model(input_ids=ids, attention_mask=mask, position_ids=positions).logits
+            steps = torch.log_softmax(logits[:, :-1].float(), dim=-1)
+            chosen = steps.gather(-1, ids[:, 1:, None]).squeeze(-1)
+            scored += [
+                tuple(row[len(row) - len(completion) :].tolist())
+                for row, completion in zip(chosen, completions[batch], strict=True)
+            ]
+            if progress:
+                progress(len(whole))
+        return scored
+
+    def _left_padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        width = max(len(row) for row in rows)
+        ids = torch.tensor([[self._pad] * (width - len(row)) + list(row) for row in rows])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        return ids.to(self._model.device), mask.to(self._model.device)
+
+
+class _SeededNoise:
+    """Temperature, top-p, then one Gumbel stream a row; remembers the log-probability of every token it could pick."""
+
+    def __init__(self, seeds: Sequence[int], sampling: SamplingConfig) -> None:
+        import torch
+
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._sampling = sampling
+        self._chosen: list[Any] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        logprobs = torch.log_softmax(scores.float() / self._sampling.temperature, dim=-1)
+        if self._sampling.top_p < 1.0:
+            ordered, order = logprobs.sort(dim=-1, descending=True)
+            before = ordered.exp().cumsum(-1) - ordered.exp()
+            ordered = ordered.masked_fill(before >= self._sampling.top_p, -torch.inf)
+            logprobs = torch.log_softmax(torch.empty_like(logprobs).scatter(-1, order, ordered), dim=-1)
+        uniform = torch.stack([torch.rand(logprobs.shape[-1], generator=g) for g in self._generators])
+        noisy = logprobs - torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7))).to(logprobs.device)
+        self._chosen.append(logprobs.gather(-1, noisy.argmax(-1, keepdim=True)).squeeze(-1).tolist())
+        return noisy
+
+    def sample(self, row: int, tokens: Sequence[int], stop_token_id: int) -> Sample:
+        """The tokens of one row up to its stop token, and their log-probabilities."""
+        length = tokens.index(stop_token_id) + 1 if stop_token_id in tokens else len(tokens)
+        return Sample(token_ids=tuple(tokens[:length]), logprobs=tuple(step[row] for step in self._chosen[:length]))

