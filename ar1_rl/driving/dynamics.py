@@ -1,0 +1,206 @@
+"""Vehicle motion as a unicycle: acceleration [m/s^2] and curvature [1/m] in, poses out, and back.
+
+v' = v + a dt;  yaw' = yaw + k v dt + k a dt^2 / 2;  x' = x + dt / 2 (v cos(yaw) + v' cos(yaw')), y' with sin.
+The speed is not clamped. Back, from poses to controls, goes through a chain of regularised least squares fits; model,
+chain and weights are those of NVIDIA's public Alpamayo code (NVlabs/alpamayo, NVlabs/alpamayo1.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError, SceneError
+from .smoothing import matrix_diagonals, penalty, smoother, solve_banded
+from .trajectory import DT_S, wrap_angle
+
+_BATCH = 512
+"""Trajectories solved at a time: their working set stays in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Weights of the fits: `*_weight` on the squared derivative, `*_ridge` on the squared value.
+
+    The penalised derivative is the third of yaw and speed, the second of acceleration and curvature.
+    Defaults: NVIDIA's public action space. Weights are absolute, so they belong to its units and its data terms.
+    """
+
+    yaw_weight: float = 1e-6
+    yaw_ridge: float = 1e-8
+    speed_weight: float = 1e-6
+    speed_ridge: float = 1e-4
+    acceleration_weight: float = 1e-4
+    acceleration_ridge: float = 1e-4
+    curvature_weight: float = 1e-4
+    curvature_ridge: float = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What the fits find in poses: S = T + 1 states, the first at t0, and T controls between them."""
+
+    speed_BS: np.ndarray
+    """[m/s]"""
+    yaw_BS: np.ndarray
+    """[rad] relative to the pose at t0, unwrapped."""
+    controls_BT2: np.ndarray
+    """Acceleration [m/s^2] and curvature [1/m]."""
+
+
+def check_poses(poses: np.ndarray, name: str, steps: int | None = None) -> np.ndarray:
+    """Finite float64 poses [B, T, 3], or SceneError naming the array and what is wrong with it."""
+    array = np.asarray(poses, dtype=np.float64)
+    if array.ndim != 3 or array.shape[2] != 3 or (array.shape[1] != steps if steps else array.shape[1] < 2):
+        raise SceneError(f"{name}: got shape {array.shape}, wants [batch, {steps or '2 or more'}, 3] (x, y, yaw)")
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))
+    if bad.size:
+        raise SceneError(f"{name}: NaN or infinite values in batch rows {bad[:8].tolist()}; drop or interpolate them")
+    return array
+
+
+def to_start_frame(poses_BTx3: np.ndarray, start_B3: np.ndarray) -> np.ndarray:
+    """Poses seen from one start pose per batch member; yaw in (-pi, pi]."""
+    cos, sin = np.cos(start_B3[:, None, 2]), np.sin(start_B3[:, None, 2])
+    dx, dy = poses_BTx3[..., 0] - start_B3[:, None, 0], poses_BTx3[..., 1] - start_B3[:, None, 1]
+    yaw = wrap_angle(poses_BTx3[..., 2] - start_B3[:, None, 2])
+    return np.stack([cos * dx + sin * dy, cos * dy - sin * dx, yaw], axis=-1)
+
+
+def integrate(
+    controls_BT2: np.ndarray, speed_B: np.ndarray, dt_s: float = DT_S, start_B3: np.ndarray | None = None
+) -> np.ndarray:
+    """Drive the controls: poses [B, T, 3] after each of the T steps.
+
+    `speed_B` [m/s] is the speed before the first step. Yaw is unwrapped. Without `start_B3` the drive starts at the
+    origin, facing along x. Raises ConfigError for wrong shapes or values that are not finite.
+    """
+    controls_BT2, speed_B = np.asarray(controls_BT2, dtype=np.float64), np.asarray(speed_B, dtype=np.float64)
+    if controls_BT2.ndim != 3 or controls_BT2.shape[2] != 2 or speed_B.shape != controls_BT2.shape[:1]:
+        raise ConfigError(
+            f"integrate: got controls {controls_BT2.shape} and speed {speed_B.shape}, wants [batch, time, 2] and [batch]"
+        )
+    start_B3 = np.zeros((len(speed_B), 3)) if start_B3 is None else np.asarray(start_B3, dtype=np.float64)
+    if start_B3.shape != (len(speed_B), 3):
+        raise ConfigError(f"integrate: got start poses {start_B3.shape}, wants {(len(speed_B), 3)}")
+    if not (np.isfinite(controls_BT2).all() and np.isfinite(speed_B).all() and np.isfinite(start_B3).all()):
+        raise ConfigError("integrate: controls, speed and start pose must be finite")
+    acceleration_BT, curvature_BT = controls_BT2[..., 0], controls_BT2[..., 1]
+    speed_BS = _running(speed_B, acceleration_BT * dt_s)
+    turn_BT = curvature_BT * (speed_BS[:, :-1] * dt_s + acceleration_BT * (0.5 * dt_s**2))
+    yaw_BS = _running(start_B3[:, 2], turn_BT)
+    east_BS, north_BS = speed_BS * np.cos(yaw_BS), speed_BS * np.sin(yaw_BS)
+    x_BS = _running(start_B3[:, 0], (east_BS[:, :-1] + east_BS[:, 1:]) * (0.5 * dt_s))
+    y_BS = _running(start_B3[:, 1], (north_BS[:, :-1] + north_BS[:, 1:]) * (0.5 * dt_s))
+    return np.stack([x_BS[:, 1:], y_BS[:, 1:], yaw_BS[:, 1:]], axis=-1)
+
+
+def estimate_speed(history_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoothing | None = None) -> np.ndarray:
+    """Speed [m/s] at the last pose, [B]: all speeds of the history are fitted at once, none is fixed."""
+    return fit_history(history_BTx3, dt_s, smoothing)[:, -1]
+
+
+def fit_history(history_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoothing | None = None) -> np.ndarray:
+    """Speed [m/s] at every pose of the history, [B, T]."""
+    history_BTx3, smoothing = check_poses(history_BTx3, "history"), smoothing or Smoothing()
+    yaw_BS = np.unwrap(history_BTx3[..., 2], axis=1)
+    steps_BT2 = np.diff(history_BTx3[..., :2], axis=1)
+    chunks = [
+        _fit_speed(steps_BT2[i : i + _BATCH], yaw_BS[i : i + _BATCH], None, dt_s, smoothing)
+        for i in range(0, len(history_BTx3), _BATCH)
+    ]
+    return np.concatenate(chunks) if chunks else np.zeros(history_BTx3.shape[:2])
+
+
+def poses_to_controls(
+    history_BHx3: np.ndarray, future_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoothing | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Controls [B, T, 2] (acceleration, curvature) that drive the future, and the speed [B] they start from.
+
+    The last history pose may lie anywhere; only motion relative to it counts. `integrate` with both results gives the
+    future back, up to what smoothing takes away. Raises SceneError for wrong shapes or NaN.
+    """
+    motion = fit_motion(history_BHx3, future_BTx3, dt_s, smoothing)
+    return motion.controls_BT2, motion.speed_BS[:, 0]
+
+
+def fit_motion(
+    history_BHx3: np.ndarray, future_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoothing | None = None
+) -> Motion:
+    """The whole chain: yaw, speed, acceleration, curvature. See `poses_to_controls`."""
+    history_BHx3, future_BTx3 = check_poses(history_BHx3, "history"), check_poses(future_BTx3, "future")
+    smoothing = smoothing or Smoothing()
+    if len(history_BHx3) != len(future_BTx3):
+        raise SceneError(f"got {len(history_BHx3)} histories and {len(future_BTx3)} futures, wants as many of each")
+    speed_B = estimate_speed(history_BHx3, dt_s, smoothing)
+    local_BTx3 = to_start_frame(future_BTx3, history_BHx3[:, -1])
+    motions = [
+        _fit_chunk(local_BTx3[i : i + _BATCH], speed_B[i : i + _BATCH], dt_s, smoothing)
+        for i in range(0, max(len(speed_B), 1), _BATCH)
+    ]
+    return Motion(
+        speed_BS=np.concatenate([m.speed_BS for m in motions]),
+        yaw_BS=np.concatenate([m.yaw_BS for m in motions]),
+        controls_BT2=np.concatenate([m.controls_BT2 for m in motions]),
+    )
+
+
+def _fit_chunk(local_BTx3: np.ndarray, speed_B: np.ndarray, dt_s: float, smoothing: Smoothing) -> Motion:
+    steps = local_BTx3.shape[1]
+    start_B1 = np.zeros((len(local_BTx3), 1))
+    follow_yaw = smoother(steps, 3, smoothing.yaw_weight, smoothing.yaw_ridge, dt_s, True)
+    yaw_BS = np.concatenate([start_B1, np.unwrap(local_BTx3[..., 2], axis=1) @ follow_yaw], axis=1)
+    steps_BT2 = np.diff(local_BTx3[..., :2], axis=1, prepend=0.0)
+    speed_BS = _fit_speed(steps_BT2, yaw_BS, speed_B, dt_s, smoothing)
+    follow = smoother(steps, 2, smoothing.acceleration_weight, smoothing.acceleration_ridge, dt_s, False)
+    acceleration_BT = np.diff(speed_BS, axis=1) / dt_s @ follow
+    curvature_BT = _fit_curvature(yaw_BS, speed_BS, acceleration_BT, dt_s, smoothing)
+    return Motion(speed_BS=speed_BS, yaw_BS=yaw_BS, controls_BT2=np.stack([acceleration_BT, curvature_BT], axis=-1))
+
+
+def _fit_speed(
+    steps_BT2: np.ndarray, yaw_BS: np.ndarray, speed_B: np.ndarray | None, dt_s: float, smoothing: Smoothing
+) -> np.ndarray:
+    """Speeds [B, T + 1] with v_t u_t + v_t+1 u_t+1 = 2 step_t / dt; the first one is `speed_B` where that is given.
+
+    u = (cos yaw, sin yaw) has length one, so the data term's matrix has 1 or 2 on its diagonal and cos(yaw
+    difference) beside it, and nothing else.
+    """
+    data_TB2 = (2.0 / dt_s) * steps_BT2.swapaxes(0, 1)
+    yaw_SB = np.ascontiguousarray(yaw_BS.T)
+    cos_SB, sin_SB = np.cos(yaw_SB), np.sin(yaw_SB)
+    right_SB = np.zeros_like(yaw_SB)
+    right_SB[:-1] = cos_SB[:-1] * data_TB2[..., 0] + sin_SB[:-1] * data_TB2[..., 1]
+    right_SB[1:] += cos_SB[1:] * data_TB2[..., 0] + sin_SB[1:] * data_TB2[..., 1]
+    states = len(yaw_SB)
+    order = 3
+    smooth = penalty(states, order, smoothing.speed_weight, dt_s)
+    constant = matrix_diagonals(smooth, order)
+    constant[0] += 2.0 + smoothing.speed_ridge
+    constant[0, [0, -1]] -= 1.0
+    diagonals_PSB = np.repeat(constant, yaw_SB.shape[1], axis=2)
+    diagonals_PSB[1, :-1] += cos_SB[1:] * cos_SB[:-1] + sin_SB[1:] * sin_SB[:-1]
+    if speed_B is None:
+        return solve_banded(diagonals_PSB, right_SB).T
+    right_SB[1 : order + 1] -= diagonals_PSB[1:, 0] * speed_B
+    free_TB = solve_banded(np.ascontiguousarray(diagonals_PSB[:, 1:]), right_SB[1:])
+    return np.concatenate([speed_B[:, None], free_TB.T], axis=1)
+
+
+def _fit_curvature(
+    yaw_BS: np.ndarray, speed_BS: np.ndarray, acceleration_BT: np.ndarray, dt_s: float, smoothing: Smoothing
+) -> np.ndarray:
+    """Curvatures [B, T] with yaw difference = curvature times the way of the step."""
+    way_TB = (dt_s * speed_BS[:, :-1] + 0.5 * dt_s**2 * acceleration_BT).T
+    right_TB = way_TB * np.diff(yaw_BS, axis=1).T
+    order = 2
+    constant = matrix_diagonals(penalty(len(way_TB), order, smoothing.curvature_weight, dt_s), order)
+    diagonals_PTB = np.repeat(constant, way_TB.shape[1], axis=2)
+    diagonals_PTB[0] += way_TB**2 + smoothing.curvature_ridge
+    return solve_banded(diagonals_PTB, right_TB).T
+
+
+def _running(start_B: np.ndarray, increments_BT: np.ndarray) -> np.ndarray:
+    """Running sum [B, T + 1] that begins at `start_B`."""
+    return np.cumsum(np.concatenate([start_B[:, None], increments_BT], axis=1), axis=1)
