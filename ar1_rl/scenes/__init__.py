@@ -1,0 +1,149 @@
+"""Where scenes come from: generated ones and real logs. A source is added here, in `LOG_SOURCES`, and nowhere else.
+
+A new log format is a module with a `SOURCE: LogSource` (how logs are found, named and read); resampling, windows,
+splits and reference traces follow from that. `SOURCES` maps every name a config may use to its loader.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from ..driving.scene import Scene
+from ..errors import ConfigError, SceneError
+from . import argoverse2, kitti_odometry
+from .logs import SPLITS, LogSource, data_root, split_logs
+from .windows import WindowConfig, cut_windows
+
+LOG_SOURCES: dict[str, LogSource] = {
+    "argoverse2": argoverse2.SOURCE,
+    "kitti_odometry": kitti_odometry.SOURCE,
+}
+
+SOURCES: dict[str, Callable[..., tuple[list[Scene], Counter[str]]]] = {}
+"""Name -> loader; all take the keyword arguments of `load_scenes`."""
+
+DEFAULT_SYNTHETIC_COUNT = 1000
+
+
+def load_scenes(
+    source_name: str,
+    root: str | Path | None = None,
+    *,
+    split: str = "train",
+    stride_s: float = 0.5,
+    annotate: bool = True,
+    held_out: Sequence[str] = (),
+    on_bad_log: Literal["raise", "skip"] = "raise",
+    seed: int = 0,
+    count: int | None = None,
+) -> tuple[list[Scene], Counter[str]]:
+    """Scenes of a source and what was left out of it, by reason.
+
+    Args:
+        source_name: "synthetic", one log format by name, or "real_logs" for all formats found beneath `root`.
+        root: folder with real logs; default $AR1_RL_DATA, else ../shared/data.
+        split: "train", "validation", "test" or, of real logs, "all"; see `split_logs`.
+        stride_s: time between the windows of a log [s].
+        annotate: write a rule-based reference trace for each window of a log.
+        held_out: names of the logs that make up the test split, instead of the default choice.
+        on_bad_log: a log that cannot be read stops the call with its SceneError, or is counted as skipped.
+        seed: of the synthetic scenes.
+        count: number of synthetic scenes (default 1,000); of real logs, evenly spaced windows are kept (default all).
+
+    Raises:
+        ConfigError: an unknown source or split.
+        SceneError: no folder, no logs in it, or a log that cannot be read; the message names file and reason.
+    """
+    if source_name not in SOURCES:
+        raise ConfigError(f"scene source: got {source_name!r}, allowed {', '.join(SOURCES)}")
+    allowed = SPLITS if source_name == "synthetic" else (*SPLITS, "all")
+    if split not in allowed:
+        raise ConfigError(f"split of {source_name}: got {split!r}, allowed {', '.join(allowed)}")
+    return SOURCES[source_name](
+        root=root,
+        split=split,
+        window=WindowConfig(stride_s=stride_s),
+        annotate=annotate,
+        held_out=held_out,
+        on_bad_log=on_bad_log,
+        seed=seed,
+        count=count,
+    )
+
+
+def _synthetic(*, split: str, seed: int, count: int | None, **_: object) -> tuple[list[Scene], Counter[str]]:
+    from .synthetic import generate_scenes
+
+    return list(generate_scenes(seed, split, DEFAULT_SYNTHETIC_COUNT if count is None else count)), Counter()
+
+
+def _logs(
+    names: Sequence[str],
+    *,
+    root: str | Path | None,
+    split: str,
+    window: WindowConfig,
+    annotate: bool,
+    held_out: Sequence[str],
+    on_bad_log: str,
+    count: int | None,
+    **_: object,
+) -> tuple[list[Scene], Counter[str]]:
+    paths, skipped = _find(data_root(root), names)
+    splits = split_logs(list(paths), held_out)
+    scenes: list[Scene] = []
+    for episode, path in paths.items():
+        if split not in ("all", splits[episode]):
+            continue
+        try:
+            log = LOG_SOURCES[episode.split("/")[0]].read(path)
+        except SceneError as error:
+            if on_bad_log == "raise":
+                raise
+            skipped[str(error)] += 1
+            continue
+        cut, reasons = cut_windows(log, window)
+        scenes += cut
+        skipped += reasons
+    if count is not None and count < len(scenes):
+        scenes = [scenes[i * len(scenes) // count] for i in range(count)]
+    if annotate:
+        scenes = [_annotated(scene) for scene in scenes]
+    return scenes, skipped
+
+
+def _find(root: Path, names: Sequence[str]) -> tuple[dict[str, Path], Counter[str]]:
+    """Episode -> path of every log beneath the folder; further copies of a log are counted as skipped."""
+    paths: dict[str, Path] = {}
+    skipped: Counter[str] = Counter()
+    for name in names:
+        source = LOG_SOURCES[name]
+        for path in source.find(root):
+            episode = f"{name}/{source.name_of(path)}"
+            if episode in paths:
+                skipped[f"{path}: log {episode} is already read from {paths[episode]}"] += 1
+            else:
+                paths[episode] = path
+    if not paths:
+        looked = "; ".join(f"{name}: {LOG_SOURCES[name].layout}" for name in names)
+        raise SceneError(f"no logs beneath {root}; looked for {looked}. Set AR1_RL_DATA to the folder that holds them")
+    return paths, skipped
+
+
+def _annotated(scene: Scene) -> Scene:
+    from .reference_trace import reference_trace
+
+    trace = reference_trace(scene)
+    return scene if trace is None else replace(scene, annotations=(trace,))
+
+
+def _one_format(name: str) -> Callable[..., tuple[list[Scene], Counter[str]]]:
+    return lambda **options: _logs([name], **options)
+
+
+SOURCES.update({"synthetic": _synthetic, "real_logs": lambda **options: _logs(list(LOG_SOURCES), **options)})
+SOURCES.update({name: _one_format(name) for name in LOG_SOURCES})

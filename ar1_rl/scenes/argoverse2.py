@@ -1,0 +1,256 @@
+"""Argoverse 2 sensor logs: ego poses, 3D boxes and the vector map (Wilson et al. 2021; data CC BY-NC-SA 4.0).
+
+A log is a folder with `city_SE3_egovehicle.feather`; `annotations.feather` (or `annotations_with_ego.feather`, the form
+of the scenario mining challenge) and `map/log_map_archive_*.json` are read where they are there. The ego pose is the
+centre of the rear axle; boxes are given in the ego frame of their own timestamp. Traffic lights and signs are not in
+these logs: the only controls are the map's crosswalks.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..driving.scene import Lane
+from ..errors import MissingDependencyError, SceneError
+from .logs import Crosswalk, Log, LogSource, Track
+from .roads import TURN_RAD, bend_rad, centerline
+
+POSES_FILE = "city_SE3_egovehicle.feather"
+ANNOTATION_FILES = ("annotations.feather", "annotations_with_ego.feather")
+MAP_FILES = "map/log_map_archive_*.json"
+POSE_COLUMNS = ("timestamp_ns", "qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")
+BOX_COLUMNS = (*POSE_COLUMNS, "track_uuid", "category", "length_m", "width_m")
+
+EGO_SIZE_M = (4.877, 2.0)
+"""Length and width of the recording cars, as the challenge's EGO_VEHICLE boxes state them."""
+EGO_CATEGORY = "EGO_VEHICLE"
+SAME_STAMP_NS = 1_000_000
+"""The pose table repeats stamps a nanosecond apart; poses come at 100 to 200 Hz."""
+POSE_OF_BOX_NS = 10_000_000
+"""A box needs an ego pose within this time."""
+
+KINDS = {
+    "REGULAR_VEHICLE": "car",
+    "LARGE_VEHICLE": "truck",
+    "TRUCK": "truck",
+    "BOX_TRUCK": "truck",
+    "TRUCK_CAB": "truck",
+    "VEHICULAR_TRAILER": "truck",
+    "BUS": "bus",
+    "SCHOOL_BUS": "bus",
+    "ARTICULATED_BUS": "bus",
+    "RAILED_VEHICLE": "bus",
+    "MOTORCYCLE": "motorcycle",
+    "MOTORCYCLIST": "motorcycle",
+    "BICYCLE": "bicycle",
+    "BICYCLIST": "bicycle",
+    "WHEELED_RIDER": "bicycle",
+    "PEDESTRIAN": "pedestrian",
+    "STROLLER": "pedestrian",
+    "WHEELCHAIR": "pedestrian",
+    "OFFICIAL_SIGNALER": "pedestrian",
+}
+"""Category -> agent kind; all others (bollards, cones, signs, animals, ...) are "other"."""
+
+LANE_TYPES = ("VEHICLE", "BUS")
+"""Bike lanes are left out: they are no neighbours that a car may change into."""
+_DASHED = ("DASHED_WHITE", "DASHED_YELLOW", "DOUBLE_DASH_WHITE", "DOUBLE_DASH_YELLOW")
+CROSSABLE_MARKS = {
+    "left": ("NONE", "UNKNOWN", *_DASHED, "DASH_SOLID_WHITE", "DASH_SOLID_YELLOW"),
+    "right": ("NONE", "UNKNOWN", *_DASHED, "SOLID_DASH_WHITE", "SOLID_DASH_YELLOW"),
+}
+"""Paint that a change to that side may cross; of two lines the one nearer to the lane counts."""
+
+
+def find(root: Path) -> list[Path]:
+    """Log folders anywhere beneath `root`, those that lack their pose file included (reading them says so)."""
+    folders = {path.parent for name in (POSES_FILE, *ANNOTATION_FILES) for path in root.rglob(name)}
+    folders |= {path.parent.parent for path in root.rglob(MAP_FILES)}
+    return sorted(folders)
+
+
+def read(folder: Path) -> Log:
+    """The log in a folder; raises SceneError naming file and reason."""
+    poses = _table(folder / POSES_FILE, POSE_COLUMNS)
+    stamps_N = poses["timestamp_ns"]
+    order_N = np.argsort(stamps_N, kind="stable")
+    fresh_N = order_N[np.diff(stamps_N[order_N], prepend=stamps_N.min() - 2 * SAME_STAMP_NS) > SAME_STAMP_NS]
+    poses = {name: column[fresh_N] for name, column in poses.items()}
+    start_ns = int(poses["timestamp_ns"][0])
+    times_s_N = (poses["timestamp_ns"] - start_ns) / 1e9
+    rotations_N33 = _rotations(poses)
+    tracks, keyframes_s_K = None, times_s_N
+    annotations = [folder / name for name in ANNOTATION_FILES if (folder / name).exists()]
+    if annotations:
+        tracks, keyframes_s_K = _tracks(annotations[0], poses, times_s_N, rotations_N33)
+    lanes, area, crosswalks = _map(folder)
+    return Log(
+        source=SOURCE.name,
+        name=folder.name,
+        path=str(folder),
+        start_us=start_ns // 1000,
+        times_s_N=times_s_N,
+        poses_N3=np.column_stack([poses["tx_m"], poses["ty_m"], _yaws(rotations_N33)]),
+        keyframes_s_K=keyframes_s_K,
+        tracks=tracks,
+        lanes=lanes,
+        drivable_area=area,
+        crosswalks=crosswalks,
+        ego_size_m=EGO_SIZE_M,
+    )
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Columns of a feather file, complete and finite."""
+    try:
+        import pyarrow
+        from pyarrow import feather
+    except ImportError as error:
+        raise MissingDependencyError("Argoverse 2 logs are feather files: pip install pyarrow") from error
+    if not path.exists():
+        raise SceneError(f"{path}: the file is missing; an Argoverse 2 log has {SOURCE.layout}")
+    try:
+        table = feather.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SceneError(f"{path}: cannot be read as feather ({error}); it may be truncated, fetch it again") from error
+    lacking = [name for name in columns if name not in table.column_names]
+    if lacking:
+        raise SceneError(f"{path}: lacks columns {lacking}, has {table.column_names}")
+    if table.num_rows == 0:
+        raise SceneError(f"{path}: holds no rows")
+    arrays = {name: table[name].to_numpy() for name in columns}
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row = int(np.flatnonzero(~np.isfinite(array))[0])
+            raise SceneError(f"{path}: column {name} is not finite in row {row}")
+    return arrays
+
+
+def _rotations(table: dict[str, np.ndarray]) -> np.ndarray:
+    """[N, 3, 3] from unit quaternions."""
+    quaternion_4N = np.stack([table[name] for name in ("qw", "qx", "qy", "qz")])
+    w, x, y, z = quaternion_4N / np.linalg.norm(quaternion_4N, axis=0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.moveaxis(np.array(rows), -1, 0)
+
+
+def _yaws(rotations_N33: np.ndarray) -> np.ndarray:
+    return np.arctan2(rotations_N33[:, 1, 0], rotations_N33[:, 0, 0])
+
+
+def _tracks(
+    path: Path, poses: dict[str, np.ndarray], times_s_N: np.ndarray, rotations_N33: np.ndarray
+) -> tuple[tuple[Track, ...], np.ndarray]:
+    """All tracks but the ego's in city coordinates, and the times at which boxes were drawn."""
+    boxes = _table(path, BOX_COLUMNS)
+    after_B = np.clip(np.searchsorted(poses["timestamp_ns"], boxes["timestamp_ns"]), 1, len(times_s_N) - 1)
+    left_B, right_B = (np.abs(poses["timestamp_ns"][after_B - k] - boxes["timestamp_ns"]) for k in (1, 0))
+    pose_B = np.where(left_B < right_B, after_B - 1, after_B)
+    apart_ns = int(np.minimum(left_B, right_B).max())
+    if apart_ns > POSE_OF_BOX_NS:
+        raise SceneError(
+            f"{path}: a box has no ego pose within {POSE_OF_BOX_NS / 1e6:.0f} ms, off by {apart_ns / 1e6} ms"
+        )
+    offsets_B3 = np.column_stack([boxes["tx_m"], boxes["ty_m"], boxes["tz_m"]])
+    ego_B3 = np.column_stack([poses["tx_m"], poses["ty_m"], poses["tz_m"]])[pose_B]
+    centers_B3 = np.einsum("bij,bj->bi", rotations_N33[pose_B], offsets_B3) + ego_B3
+    yaws_B = _yaws(rotations_N33[pose_B] @ _rotations(boxes))
+    poses_B3 = np.column_stack([centers_B3[:, :2], yaws_B])
+    tracks = []
+    for track_id in dict.fromkeys(boxes["track_uuid"].tolist()):
+        rows = np.flatnonzero(boxes["track_uuid"] == track_id)
+        rows = rows[np.unique(pose_B[rows], return_index=True)[1]]
+        category = boxes["category"][rows[0]]
+        if category != EGO_CATEGORY:
+            track = Track(
+                track_id=str(track_id),
+                kind=KINDS.get(category, "other"),
+                length_m=float(np.median(boxes["length_m"][rows])),
+                width_m=float(np.median(boxes["width_m"][rows])),
+                times_s_N=times_s_N[pose_B[rows]],
+                poses_N3=poses_B3[rows],
+            )
+            tracks.append(track)
+    return tuple(tracks), times_s_N[np.unique(pose_B)]
+
+
+MapParts = tuple[tuple[Lane, ...] | None, tuple[np.ndarray, ...] | None, tuple[Crosswalk, ...] | None]
+
+
+def _map(folder: Path) -> MapParts:
+    """Lanes, drivable area and crosswalks of a log; three times None where it has no map."""
+    paths = sorted(folder.glob(MAP_FILES))
+    if not paths:
+        return None, None, None
+    if len(paths) > 1:
+        raise SceneError(f"{folder}: {len(paths)} files match {MAP_FILES}, one is right")
+    try:
+        archive = json.loads(paths[0].read_text())
+        segments = [s for s in archive["lane_segments"].values() if s["lane_type"] in LANE_TYPES]
+        lines = {
+            str(s["id"]): centerline(*(_points(s[f"{side}_lane_boundary"]) for side in ("left", "right")))
+            for s in segments
+        }
+        lanes = tuple(_lane(s, lines) for s in segments)
+        area = tuple(_points(a["area_boundary"]) for a in archive["drivable_areas"].values())
+        crosswalks = tuple(_crosswalk(c) for c in archive["pedestrian_crossings"].values())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SceneError(
+            f"{paths[0]}: cannot be read as JSON ({error}); it may be truncated, fetch it again"
+        ) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SceneError(f"{paths[0]}: is no Argoverse 2 map: {type(error).__name__} {error}") from error
+    return lanes, area, crosswalks
+
+
+def _lane(segment: dict[str, Any], lines: dict[str, tuple[np.ndarray, float]]) -> Lane:
+    lane_id = str(segment["id"])
+    line_N2, width_m = lines[lane_id]
+    bend = bend_rad(line_N2) if segment["is_intersection"] else 0.0
+    return Lane(
+        lane_id=lane_id,
+        centerline_N2=line_N2,
+        width_m=width_m,
+        left_id=_neighbour(segment, "left", lines),
+        right_id=_neighbour(segment, "right", lines),
+        successor_ids=tuple(str(s) for s in segment["successors"]),
+        turn=None if abs(bend) < TURN_RAD else "left" if bend > 0.0 else "right",
+    )
+
+
+def _neighbour(segment: dict[str, Any], side: str, lines: dict[str, tuple[np.ndarray, float]]) -> str | None:
+    """The lane on a side if it runs the same way and the paint may be crossed."""
+    neighbour = str(segment[f"{side}_neighbor_id"])
+    if neighbour not in lines or segment[f"{side}_lane_mark_type"] not in CROSSABLE_MARKS[side]:
+        return None
+    own, other = (line[-1] - line[0] for line in (lines[str(segment["id"])][0], lines[neighbour][0]))
+    return neighbour if own @ other > 0.0 else None
+
+
+def _crosswalk(crossing: dict[str, Any]) -> Crosswalk:
+    polygon = np.concatenate([_points(crossing["edge1"]), _points(crossing["edge2"])[::-1]])
+    return Crosswalk(crosswalk_id=str(crossing["id"]), polygon_N2=polygon)
+
+
+def _points(points: list[dict[str, float]]) -> np.ndarray:
+    array = np.array([[p["x"], p["y"]] for p in points], dtype=float)
+    if len(array) < 2 or not np.isfinite(array).all():
+        raise ValueError(f"a line has {len(array)} points or one that is not finite")
+    return array
+
+
+SOURCE = LogSource(
+    name="argoverse2",
+    find=find,
+    name_of=lambda folder: folder.name,
+    read=read,
+    layout=f"{POSES_FILE}, and maybe {' or '.join(ANNOTATION_FILES)} and {MAP_FILES}",
+)

@@ -1,0 +1,168 @@
+"""Logs to scenes: resampled to 10 Hz, cut into windows of 16 history and 64 future poses, seen from the ego at t0.
+
+Nothing in an observation depends on what came after t0: t0 is a time at which the log was sampled, so the history is
+interpolated between samples up to t0, and what is near is chosen by where the ego was up to t0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..driving.scene import SCENE_STEPS, Agent, Lane, Scene, observe
+from ..driving.trajectory import DT_S, FUTURE_STEPS, HISTORY_STEPS, points_to_frame, to_frame
+from ..errors import ConfigError
+from .logs import Log, Track
+from .roads import crosswalk_controls
+
+_TIME_TOLERANCE_S = 1e-6
+T0_TICK = HISTORY_STEPS - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """How logs are cut. The lengths follow from the scene clock: 1.5 s before t0 and 6.4 s after it."""
+
+    stride_s: float = 0.5
+    """Time between the t0 of two windows, to within half a planning period, since t0 must be a keyframe."""
+    max_gap_s: float = 0.35
+    """Samples further apart are not interpolated: at 25 m/s and 3 m/s^2 a straight line is then off by 5 cm."""
+    max_speed_mps: float = 70.0
+    """Ego poses that ask for more are a jump of the localisation."""
+    range_m: float = 80.0
+    """Lanes, agents and crosswalks up to this distance belong to the scene."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0.0:
+                raise ConfigError(f"{name}: got {value!r}, allowed is any number above 0")
+
+
+def resample(times_s_N: np.ndarray, poses_N3: np.ndarray, ticks_s_T: np.ndarray, max_gap_s: float) -> np.ndarray:
+    """Poses [T, 3] at `ticks_s_T`, linear in x, y and the unwrapped yaw; NaN outside the samples and inside gaps."""
+    if len(times_s_N) == 1:
+        hit_T = np.abs(ticks_s_T - times_s_N[0]) <= _TIME_TOLERANCE_S
+        return np.where(hit_T[:, None], poses_N3[0], np.nan)
+    poses_N3 = np.column_stack([poses_N3[:, :2], np.unwrap(poses_N3[:, 2])])
+    before_T = np.clip(np.searchsorted(times_s_N, ticks_s_T, side="right") - 1, 0, len(times_s_N) - 2)
+    gap_T = times_s_N[before_T + 1] - times_s_N[before_T]
+    since_T = ticks_s_T - times_s_N[before_T]
+    inside_T = (since_T >= -_TIME_TOLERANCE_S) & (since_T <= gap_T + _TIME_TOLERANCE_S)
+    on_sample_T = (np.abs(since_T) <= _TIME_TOLERANCE_S) | (np.abs(since_T - gap_T) <= _TIME_TOLERANCE_S)
+    weight_T1 = np.clip(since_T / gap_T, 0.0, 1.0)[:, None]
+    poses_T3 = poses_N3[before_T] * (1.0 - weight_T1) + poses_N3[before_T + 1] * weight_T1
+    return np.where((inside_T & ((gap_T <= max_gap_s) | on_sample_T))[:, None], poses_T3, np.nan)
+
+
+DEFAULT_WINDOWS = WindowConfig()
+
+
+def cut_windows(log: Log, config: WindowConfig = DEFAULT_WINDOWS) -> tuple[list[Scene], Counter[str]]:
+    """Scenes of a log, and the number of skipped windows (or 1 for a whole log) by reason, the log named in it."""
+    skipped: Counter[str] = Counter()
+    needed_s = (SCENE_STEPS - 1) * DT_S
+    if log.duration_s < needed_s - _TIME_TOLERANCE_S:
+        skipped[f"{log.path}: {log.duration_s:.1f} s long, a window takes {needed_s:.1f} s"] = 1
+        return [], skipped
+    scenes = []
+    for t0_s in _starts(log, config.stride_s):
+        ticks_s_T = t0_s + DT_S * (np.arange(SCENE_STEPS) - T0_TICK)
+        world_T3 = resample(log.times_s_N, log.poses_N3, ticks_s_T, config.max_gap_s)
+        steps_m = np.linalg.norm(np.diff(world_T3[:, :2], axis=0), axis=1)
+        if not np.isfinite(world_T3).all():
+            skipped[f"{log.path}: windows over a gap of more than {config.max_gap_s} s"] += 1
+        elif steps_m.max() > config.max_speed_mps * DT_S:
+            skipped[f"{log.path}: windows over a jump of more than {config.max_speed_mps} m/s"] += 1
+        else:
+            scenes.append(_scene(log, t0_s, ticks_s_T, world_T3, config))
+    if not scenes and not skipped:
+        skipped[
+            f"{log.path}: no box time has {T0_TICK * DT_S:.1f} s before and {FUTURE_STEPS * DT_S:.1f} s after it"
+        ] = 1
+    return scenes, skipped
+
+
+def _starts(log: Log, stride_s: float) -> Iterator[float]:
+    """Every keyframe with room for a window and about a stride after the one before."""
+    first = log.times_s_N[0] + T0_TICK * DT_S - _TIME_TOLERANCE_S
+    last = log.times_s_N[-1] - FUTURE_STEPS * DT_S + _TIME_TOLERANCE_S
+    earliest = first
+    for t0_s in log.keyframes_s_K:
+        if earliest <= t0_s <= last:
+            yield float(t0_s)
+            earliest = t0_s + stride_s - DT_S / 2.0
+
+
+def _scene(log: Log, t0_s: float, ticks_s_T: np.ndarray, world_T3: np.ndarray, config: WindowConfig) -> Scene:
+    origin_3 = world_T3[T0_TICK]
+    ego_T3 = to_frame(world_T3, origin_3)
+    lanes_all = None if log.lanes is None else _lanes_in_frame(log.lanes, origin_3)
+    lanes_ahead = None if lanes_all is None else _lanes_near(lanes_all, ego_T3, config.range_m)
+    lanes_seen = None if lanes_all is None else _lanes_near(lanes_all, ego_T3[T0_TICK : T0_TICK + 1], config.range_m)
+    agents, agents_seen = None, None
+    if log.tracks is not None:
+        everyone = [_agent(track, ticks_s_T, origin_3, config.max_gap_s) for track in log.tracks]
+        agents = tuple(a for a in everyone if _comes_near(a, ego_T3, slice(None), config.range_m))
+        agents_seen = tuple(a for a in everyone if _comes_near(a, ego_T3, slice(HISTORY_STEPS), config.range_m))
+    controls = None
+    if log.crosswalks is not None and lanes_seen is not None:
+        controls = crosswalk_controls(lanes_seen, log.crosswalks, origin_3, config.range_m)
+    polygons = None
+    if log.drivable_area is not None:
+        polygons = tuple(points_to_frame(polygon, origin_3) for polygon in log.drivable_area)
+        polygons = tuple(p for p in polygons if _box_distance_m(p, ego_T3[:, :2]) <= config.range_m)
+    t0_us = log.start_us + round(t0_s * 1e6)
+    return Scene(
+        id=f"{log.episode}@{t0_us}",
+        source=log.source,
+        episode=log.episode,
+        t0_us=t0_us,
+        observation=observe(
+            history_T3=ego_T3[:HISTORY_STEPS], route="unknown", lanes=lanes_seen, agents=agents_seen, controls=controls
+        ),
+        future_T3=ego_T3[HISTORY_STEPS:],
+        agents=agents,
+        lanes=lanes_ahead,
+        drivable_area=polygons,
+        controls=controls,
+        ego_size_m=log.ego_size_m,
+    )
+
+
+def _agent(track: Track, ticks_s_T: np.ndarray, origin_3: np.ndarray, max_gap_s: float) -> Agent:
+    poses_T3 = to_frame(resample(track.times_s_N, track.poses_N3, ticks_s_T, max_gap_s), origin_3)
+    return Agent(
+        track_id=track.track_id,
+        kind=track.kind,
+        length_m=track.length_m,
+        width_m=track.width_m,
+        poses_T3=poses_T3,
+    )
+
+
+def _comes_near(agent: Agent, ego_T3: np.ndarray, ticks: slice, range_m: float) -> bool:
+    distance_T = np.linalg.norm(agent.poses_T3[ticks, :2] - ego_T3[ticks, :2], axis=1)
+    return bool((distance_T <= range_m).any())
+
+
+def _lanes_in_frame(lanes: tuple[Lane, ...], origin_3: np.ndarray) -> tuple[Lane, ...]:
+    return tuple(replace(lane, centerline_N2=points_to_frame(lane.centerline_N2, origin_3)) for lane in lanes)
+
+
+def _lanes_near(lanes: tuple[Lane, ...], ego_T3: np.ndarray, range_m: float) -> tuple[Lane, ...]:
+    near = [
+        lane
+        for lane in lanes
+        if (np.linalg.norm(lane.centerline_N2[:, None] - ego_T3[None, :, :2], axis=2) <= range_m).any()
+    ]
+    return tuple(near)
+
+
+def _box_distance_m(polygon_N2: np.ndarray, points_T2: np.ndarray) -> float:
+    """Least distance [m] from the points to the polygon's bounding box: 0 inside it."""
+    low, high = polygon_N2.min(axis=0), polygon_N2.max(axis=0)
+    outside_T2 = np.maximum(np.maximum(low - points_T2, points_T2 - high), 0.0)
+    return float(np.linalg.norm(outside_T2, axis=1).min())

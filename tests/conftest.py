@@ -1,0 +1,22 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ar1_rl.errors import SceneError
+from ar1_rl.scenes.logs import DATA_ROOT_VARIABLE, data_root as find_data_root
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder with real logs. Where it is absent the test fails under CI=true and is skipped elsewhere."""
+    try:
+        return find_data_root()
+    except SceneError as error:
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(f"under CI=true the tests on real logs must run: {error}")
+        pytest.skip(f"no real logs here, set {DATA_ROOT_VARIABLE}: {error}")
