@@ -1,0 +1,74 @@
+"""Progress of anything that takes more than two seconds: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+PLAIN_INTERVAL_S = 15.0
+"""Between two plain lines of one task."""
+
+
+class Progress:
+    """A running task of known length; `advance` may carry figures to show beside it."""
+
+    def __init__(self, console: Console, label: str, total: int) -> None:
+        self._console = console
+        self._label = label
+        self._total = total
+        self._done = 0
+        self._started = self._shown = time.monotonic()
+        self._bar: RichProgress | None = None
+        if console.is_terminal:
+            self._bar = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TaskProgressColumn(show_speed=True),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=console,
+            )
+            self._task = self._bar.add_task(label, total=total, note="")
+            self._bar.start()
+
+    def advance(self, count: int = 1, note: str | None = None) -> None:
+        """`count` more units are done."""
+        self._done += count
+        if self._bar is not None:
+            fields = {} if note is None else {"note": note}
+            self._bar.update(self._task, advance=count, **fields)
+        elif time.monotonic() - self._shown >= PLAIN_INTERVAL_S:
+            self._shown = time.monotonic()
+            self._line(note)
+
+    def close(self) -> None:
+        """Leave the finished line standing."""
+        if self._bar is not None:
+            self._bar.stop()
+        else:
+            self._line(None)
+
+    def _line(self, note: str | None) -> None:
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        rate = self._done / elapsed
+        left = f"{(self._total - self._done) / rate:.0f} s left" if 0 < self._done < self._total else f"{elapsed:.0f} s"
+        note = f", {note}" if note else ""
+        self._console.print(
+            f"{self._label} {self._done}/{self._total}, {rate:.1f}/s, {left}{note}", highlight=False, soft_wrap=True
+        )
+
+
+@contextmanager
+def progress(console: Console, label: str, total: int) -> Iterator[Progress]:
+    """A `Progress` that is closed whatever happens."""
+    bar = Progress(console, label, total)
+    try:
+        yield bar
+    finally:
+        bar.close()

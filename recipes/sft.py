@@ -1,0 +1,132 @@
+"""Supervised fine-tuning on reasoning-plus-trajectory traces, through TRL's SFTTrainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from ar1_rl.driving import Scene, TrajectoryCodec
+from ar1_rl.policy.config import codec_by_name
+from ar1_rl.report.progress import progress
+from ar1_rl.scenes.faults import LabelledTrace
+from rollouts.dialogue import Dialogue, text_prompt
+
+from .run_config import RunConfig
+from .run_folder import RunFolder
+from .stopping import StopFlag
+from .training import device_arguments, step_callback
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+SFT_FOLDER = "sft"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One scene and the trace that the policy is taught for it."""
+
+    scene: Scene
+    trace: LabelledTrace
+
+
+def fine_tune(
+    config: RunConfig, examples: Sequence[Example], folder: RunFolder, console: Console, stop: StopFlag
+) -> Path:
+    """Train on `examples` and return the policy folder; a finished one is taken as it is."""
+    target = folder.checkpoints / SFT_FOLDER
+    if target.exists():
+        console.print(f"SFT: already done, using {target}")
+        return target
+    assert config.sft is not None, "checked by the caller"
+    from trl import SFTConfig as SftArguments
+    from trl import SFTTrainer
+
+    codec = codec_by_name(config.policy.codec)
+    model, tokenizer = _starting_point(config, examples, codec)
+    dialogue = Dialogue.of(tokenizer, codec)
+    rows = _dataset(dialogue, examples, console)
+    parameters = sum(p.numel() for p in model.parameters())
+    console.print(f"SFT: {len(rows)} traces, {parameters / 1e6:.2f} M parameters, {config.sft.steps} steps")
+    arguments = SftArguments(
+        output_dir=str(folder.checkpoints / "sft-trainer"),
+        max_steps=config.sft.steps,
+        per_device_train_batch_size=config.sft.batch_size,
+        learning_rate=config.sft.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=config.sft.warmup_steps,
+        weight_decay=config.sft.weight_decay,
+        max_length=None,
+        completion_only_loss=True,
+        packing=False,
+        gradient_checkpointing=False,
+        logging_steps=25,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=config.seed,
+        dataloader_pin_memory=False,
+        **device_arguments(config.policy.dtype),
+    )
+    with progress(console, "SFT steps", config.sft.steps) as bar:
+        trainer = SFTTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            callbacks=[step_callback("sft", folder, bar, stop, note="loss")],
+        )
+        trainer.train()
+    stop.check()
+    _save_whole(trainer.model, tokenizer, target)
+    return target
+
+
+def _starting_point(
+    config: RunConfig, examples: Sequence[Example], codec: TrajectoryCodec
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if config.policy.path is not None:
+        from ar1_rl.policy.pretrained import prepare
+
+        return prepare(config.policy.path, config.policy.dtype, codec)
+    from ar1_rl.policy.tiny import build_model, build_tokenizer
+    from rollouts.describe import VOCABULARY
+
+    texts = [" ".join(VOCABULARY), *(e.trace.text for e in examples)]
+    tokenizer = build_tokenizer(texts, codec)
+    return build_model(tokenizer, config.policy.tiny, config.seed), tokenizer
+
+
+def _dataset(dialogue: Dialogue, examples: Sequence[Example], console: Console) -> Dataset:
+    """Token ids, and a mask that is 1 where the policy is taught."""
+    from datasets import Dataset
+
+    rows: list[dict[str, Any]] = []
+    with progress(console, "SFT traces to tokens", len(examples)) as bar:
+        for example in examples:
+            observation = example.scene.observation
+            prompt = dialogue.prompt_ids(text_prompt(observation, dialogue.codec))
+            completion = dialogue.completion_ids(
+                example.trace.text, observation.history_T3, example.trace.future_T3
+            )
+            rows.append(
+                {
+                    "input_ids": [*prompt, *completion],
+                    "completion_mask": [0] * len(prompt) + [1] * len(completion),
+                }
+            )
+            bar.advance()
+    return Dataset.from_list(rows)
+
+
+def _save_whole(model: Any, tokenizer: Any, target: Path) -> None:
+    """Under another name first: a folder of the final name is always complete."""
+    partial = target.with_name(target.name + ".partial")
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(target)

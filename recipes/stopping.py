@@ -1,0 +1,45 @@
+"""Ctrl-C and SIGTERM end a run at the next safe point; a second signal ends it at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stopped(Exception):
+    """The run was asked to stop and has come to a safe point."""
+
+
+class StopFlag:
+    """Whether a signal has asked the run to stop."""
+
+    def __init__(self) -> None:
+        self.signal_name: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal_name is not None
+
+    def check(self) -> None:
+        """Raise Stopped if a signal came. Called where nothing is half done."""
+        if self:
+            raise Stopped(f"stopped by {self.signal_name}")
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopFlag]:
+    """While open, SIGINT and SIGTERM set the flag; afterwards the old handlers are back."""
+    flag = StopFlag()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if flag:
+            raise KeyboardInterrupt
+        flag.signal_name = signal.Signals(number).name
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,42 @@
+"""What SFT and GRPO have in common: where they run, and the callback that logs, shows progress and stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ar1_rl.report.progress import Progress
+
+from .run_folder import RunFolder
+from .stopping import StopFlag
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+
+def device_arguments(dtype: str) -> dict[str, Any]:
+    """Arguments of a Hugging Face trainer for this machine: CUDA where there is one, else CPU."""
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    return {"use_cpu": not on_gpu, "bf16": on_gpu and dtype == "bfloat16"}
+
+
+def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, note: str) -> TrainerCallback:
+    """Every step: one unit of progress; every log: one line of metrics.jsonl; after a signal: stop and save."""
+    from transformers import TrainerCallback
+
+    class StepCallback(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+            bar.advance()
+            if stop:
+                control.should_training_stop = True
+                control.should_save = args.save_strategy != "no"
+            return control
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+            if logs and "train_runtime" not in logs and state.is_world_process_zero:
+                folder.append_metrics({"stage": stage, "step": state.global_step, **logs})
+                if note in logs:
+                    bar.advance(0, note=f"{note} {float(logs[note]):.3f}")
+
+    return StepCallback()
