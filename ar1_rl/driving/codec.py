@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from ..errors import DecodeError
+from ar1_rl.errors import DecodeError
 from .dynamics import Smoothing, check_poses, estimate_speed, fit_history, fit_motion, integrate, to_start_frame
 from .quantisation import Grid, Tracking, track
 from .trajectory import DT_S, FUTURE_STEPS, HISTORY_STEPS
@@ -93,6 +94,8 @@ class TrajectoryCodec:
     curvature: Grid
     history: PositionHistory | StateHistory
     smoothing: Smoothing = field(default_factory=Smoothing)
+    precision: Literal["float32", "float64"] = "float64"
+    """What poses are rounded to before they are encoded."""
     tracking: Tracking | None = None
     """How held controls follow the reference; None where every step has controls of its own."""
 
@@ -102,6 +105,7 @@ class TrajectoryCodec:
         bins, history_bins = 3000, 1000
         return cls(
             name="alpamayo",
+            precision="float32",
             bins=bins,
             history_bins=history_bins,
             tokens_per_future=2 * FUTURE_STEPS,
@@ -150,15 +154,15 @@ class TrajectoryCodec:
         """
         history = check_poses(history_B16x3, "history", HISTORY_STEPS)
         future = check_poses(future_B64x3, "future", FUTURE_STEPS)
-        motion = fit_motion(history, future, DT_S, self.smoothing)
+        future = to_start_frame(future, history[:, -1])
+        motion = fit_motion(self._local(history), future.astype(self.precision), DT_S, self.smoothing)
         if self.tracking is None:
             ids = (
                 self.acceleration.nearest(motion.controls_BT2[..., 0]),
                 self.curvature.nearest(motion.controls_BT2[..., 1]),
             )
             return np.stack(ids, axis=-1).reshape(len(history), -1)
-        local = to_start_frame(future, history[:, -1])
-        ids_BS2 = track(local, motion, self.acceleration, self.curvature, self.hold_steps, self.tracking, DT_S)
+        ids_BS2 = track(future, motion, self.acceleration, self.curvature, self.hold_steps, self.tracking, DT_S)
         return ids_BS2.reshape(len(history), -1)
 
     def decode(self, tokens_BK: np.ndarray, history_B16x3: np.ndarray) -> np.ndarray:
@@ -173,12 +177,12 @@ class TrajectoryCodec:
         pairs = tokens.reshape(len(tokens), -1, 2)
         controls = np.stack([self.acceleration.levels[pairs[..., 0]], self.curvature.levels[pairs[..., 1]]], axis=-1)
         controls = np.repeat(controls, self.hold_steps, axis=1)
-        return integrate(controls, estimate_speed(history, DT_S, self.smoothing), DT_S, history[:, -1])
+        return integrate(controls, estimate_speed(self._local(history), DT_S, self.smoothing), DT_S, history[:, -1])
 
     def encode_history(self, history_B16x3: np.ndarray) -> np.ndarray:
         """Ids [B, H], offset by `bins`."""
         history = check_poses(history_B16x3, "history", HISTORY_STEPS)
-        return self.history.encode(to_start_frame(history, history[:, -1]), self.smoothing) + self.bins
+        return self.history.encode(self._local(history), self.smoothing) + self.bins
 
     def to_text(self, tokens: Sequence[int] | np.ndarray) -> str:
         """`<i5><i1999>...`; raises DecodeError for an id outside the vocabulary."""
@@ -200,6 +204,9 @@ class TrajectoryCodec:
         tokens = np.array(ids, dtype=np.int64)
         _check_range(tokens, self.vocabulary_size, "trajectory")
         return tokens
+
+    def _local(self, history: np.ndarray) -> np.ndarray:
+        return to_start_frame(history, history[:, -1]).astype(self.precision)
 
     def _checked(self, tokens_BK: np.ndarray) -> np.ndarray:
         tokens = _integers(tokens_BK, "tokens")

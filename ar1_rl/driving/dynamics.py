@@ -3,6 +3,9 @@
 v' = v + a dt;  yaw' = yaw + k v dt + k a dt^2 / 2;  x' = x + dt / 2 (v cos(yaw) + v' cos(yaw')), y' with sin.
 The speed is not clamped. Back, from poses to controls, goes through a chain of regularised least squares fits; model,
 chain and weights are those of NVIDIA's public Alpamayo code (NVlabs/alpamayo, NVlabs/alpamayo1.5).
+
+Fits of float32 poses round what passes from one fit to the next to float32, as that code does; the linear systems
+themselves are always solved in float64. All other input is computed in float64.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ConfigError, SceneError
+from ar1_rl.errors import ConfigError, SceneError
 from .smoothing import matrix_diagonals, penalty, smoother, solve_banded
 from .trajectory import DT_S, wrap_angle
 
@@ -35,6 +38,10 @@ class Smoothing:
     acceleration_ridge: float = 1e-4
     curvature_weight: float = 1e-4
     curvature_ridge: float = 1e-4
+    curvature_limit: float | None = None
+    """Curvature [1/m] is clipped to +- this. None: the code Alpamayo-R1 and 1.5 were released with; 0.33: later."""
+    standing_mps: float = 0.0
+    """Curvature is zero where the speed [m/s] is below this. 0: the code of those releases; 0.6: later."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +57,12 @@ class Motion:
 
 
 def check_poses(poses: np.ndarray, name: str, steps: int | None = None) -> np.ndarray:
-    """Finite float64 poses [B, T, 3], or SceneError naming the array and what is wrong with it."""
-    array = np.asarray(poses, dtype=np.float64)
+    """Finite poses [B, T, 3] as float32 or float64, or SceneError naming the array and what is wrong with it."""
+    try:
+        array = np.asarray(poses)
+        array = array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise SceneError(f"{name}: cannot be read as numbers [batch, time, 3]: {error}") from error
     if array.ndim != 3 or array.shape[2] != 3 or (array.shape[1] != steps if steps else array.shape[1] < 2):
         raise SceneError(f"{name}: got shape {array.shape}, wants [batch, {steps or '2 or more'}, 3] (x, y, yaw)")
     bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))
@@ -148,13 +159,13 @@ def fit_motion(
 
 def _fit_chunk(local_BTx3: np.ndarray, speed_B: np.ndarray, dt_s: float, smoothing: Smoothing) -> Motion:
     steps = local_BTx3.shape[1]
-    start_B1 = np.zeros((len(local_BTx3), 1))
+    dtype, start_B1 = local_BTx3.dtype, np.zeros((len(local_BTx3), 1))
     follow_yaw = smoother(steps, 3, smoothing.yaw_weight, smoothing.yaw_ridge, dt_s, True)
-    yaw_BS = np.concatenate([start_B1, np.unwrap(local_BTx3[..., 2], axis=1) @ follow_yaw], axis=1)
-    steps_BT2 = np.diff(local_BTx3[..., :2], axis=1, prepend=0.0)
+    yaw_BS = np.concatenate([start_B1, np.unwrap(local_BTx3[..., 2], axis=1) @ follow_yaw], axis=1).astype(dtype)
+    steps_BT2 = np.diff(local_BTx3[..., :2], axis=1, prepend=np.zeros((), dtype))
     speed_BS = _fit_speed(steps_BT2, yaw_BS, speed_B, dt_s, smoothing)
     follow = smoother(steps, 2, smoothing.acceleration_weight, smoothing.acceleration_ridge, dt_s, False)
-    acceleration_BT = np.diff(speed_BS, axis=1) / dt_s @ follow
+    acceleration_BT = (np.diff(speed_BS, axis=1) / dt_s @ follow).astype(dtype)
     curvature_BT = _fit_curvature(yaw_BS, speed_BS, acceleration_BT, dt_s, smoothing)
     return Motion(speed_BS=speed_BS, yaw_BS=yaw_BS, controls_BT2=np.stack([acceleration_BT, curvature_BT], axis=-1))
 
@@ -173,32 +184,34 @@ def _fit_speed(
     right_SB = np.zeros_like(yaw_SB)
     right_SB[:-1] = cos_SB[:-1] * data_TB2[..., 0] + sin_SB[:-1] * data_TB2[..., 1]
     right_SB[1:] += cos_SB[1:] * data_TB2[..., 0] + sin_SB[1:] * data_TB2[..., 1]
-    states = len(yaw_SB)
     order = 3
-    smooth = penalty(states, order, smoothing.speed_weight, dt_s)
-    constant = matrix_diagonals(smooth, order)
+    constant = matrix_diagonals(penalty(len(yaw_SB), order, smoothing.speed_weight, dt_s), order)
     constant[0] += 2.0 + smoothing.speed_ridge
     constant[0, [0, -1]] -= 1.0
-    diagonals_PSB = np.repeat(constant, yaw_SB.shape[1], axis=2)
+    diagonals_PSB = np.repeat(constant.astype(yaw_BS.dtype), yaw_SB.shape[1], axis=2)
     diagonals_PSB[1, :-1] += cos_SB[1:] * cos_SB[:-1] + sin_SB[1:] * sin_SB[:-1]
     if speed_B is None:
         return solve_banded(diagonals_PSB, right_SB).T
     right_SB[1 : order + 1] -= diagonals_PSB[1:, 0] * speed_B
-    free_TB = solve_banded(np.ascontiguousarray(diagonals_PSB[:, 1:]), right_SB[1:])
-    return np.concatenate([speed_B[:, None], free_TB.T], axis=1)
+    return np.concatenate([speed_B[:, None], solve_banded(diagonals_PSB[:, 1:], right_SB[1:]).T], axis=1)
 
 
 def _fit_curvature(
     yaw_BS: np.ndarray, speed_BS: np.ndarray, acceleration_BT: np.ndarray, dt_s: float, smoothing: Smoothing
 ) -> np.ndarray:
     """Curvatures [B, T] with yaw difference = curvature times the way of the step."""
-    way_TB = (dt_s * speed_BS[:, :-1] + 0.5 * dt_s**2 * acceleration_BT).T
+    way_TB = (dt_s * speed_BS[:, :-1] + (0.5 * dt_s**2) * acceleration_BT).T
     right_TB = way_TB * np.diff(yaw_BS, axis=1).T
     order = 2
     constant = matrix_diagonals(penalty(len(way_TB), order, smoothing.curvature_weight, dt_s), order)
-    diagonals_PTB = np.repeat(constant, way_TB.shape[1], axis=2)
-    diagonals_PTB[0] += way_TB**2 + smoothing.curvature_ridge
-    return solve_banded(diagonals_PTB, right_TB).T
+    constant[0] += smoothing.curvature_ridge
+    diagonals_PTB = np.repeat(constant.astype(way_TB.dtype), way_TB.shape[1], axis=2)
+    diagonals_PTB[0] += way_TB**2
+    curvature_BT = solve_banded(diagonals_PTB, right_TB).T
+    if smoothing.curvature_limit is not None:
+        curvature_BT = np.clip(curvature_BT, -smoothing.curvature_limit, smoothing.curvature_limit)
+    slow_BS = np.abs(speed_BS) < smoothing.standing_mps
+    return np.where(slow_BS[:, :-1] | slow_BS[:, 1:], 0.0, curvature_BT)
 
 
 def _running(start_B: np.ndarray, increments_BT: np.ndarray) -> np.ndarray:

@@ -53,11 +53,13 @@ def matrix_diagonals(matrix: np.ndarray, width: int) -> np.ndarray:
 
 
 def solve_banded(diagonals_PTB: np.ndarray, right_TB: np.ndarray) -> np.ndarray:
-    """Solve one symmetric positive definite banded system per batch member: x_TB. The inputs are overwritten.
+    """Solve one symmetric positive definite banded system per batch member: x_TB, in float64, given back as it came.
 
     Factorises A = U' D U with unit upper triangular U, row by row. No pivoting: the systems here are data terms plus
     a penalty plus a ridge, and so are positive definite.
     """
+    dtype = right_TB.dtype
+    diagonals_PTB, right_TB = diagonals_PTB.astype(np.float64), right_TB.astype(np.float64)
     width, steps = len(diagonals_PTB) - 1, len(right_TB)
     pivots_TB = diagonals_PTB[0]
     for t in range(steps):
@@ -72,4 +74,4 @@ def solve_banded(diagonals_PTB: np.ndarray, right_TB: np.ndarray) -> np.ndarray:
     for t in range(steps - 2, -1, -1):
         for p in range(1, min(width, steps - 1 - t) + 1):
             right_TB[t] -= diagonals_PTB[p, t] * right_TB[t + p]
-    return right_TB
+    return right_TB.astype(dtype, copy=False)
