@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from ..driving.scene import Scene
-from ..errors import ConfigError, SceneError
+from ar1_rl.driving.scene import Scene
+from ar1_rl.errors import ConfigError, SceneError
+
 from . import argoverse2, kitti_odometry
 from .logs import SPLITS, LogSource, data_root, split_logs
 from .windows import WindowConfig, cut_windows

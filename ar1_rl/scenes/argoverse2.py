@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..driving.scene import Lane
-from ..errors import MissingDependencyError, SceneError
+from ar1_rl.driving.scene import Lane
+from ar1_rl.errors import MissingDependencyError, SceneError
+
 from .logs import Crosswalk, Log, LogSource, Track
 from .roads import TURN_RAD, bend_rad, centerline
 

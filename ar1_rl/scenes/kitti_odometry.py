@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import SceneError
+from ar1_rl.errors import SceneError
+
 from .logs import Log, LogSource
 
 FRAME_PERIOD_S = 0.1037

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..driving.scene import Lane
-from ..errors import SceneError
+from ar1_rl.driving.scene import Lane
+from ar1_rl.errors import SceneError
 
 DATA_ROOT_VARIABLE = "AR1_RL_DATA"
 DEFAULT_DATA_ROOT = "../shared/data"

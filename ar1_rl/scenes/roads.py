@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..driving.scene import Control, Lane
-from ..driving.trajectory import points_to_frame, wrap_angle
+from ar1_rl.driving.scene import Control, Lane
+from ar1_rl.driving.trajectory import points_to_frame, wrap_angle
+
 from .logs import Crosswalk
 
 POINT_SPACING_M = 2.0

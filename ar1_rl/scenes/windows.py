@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..driving.scene import SCENE_STEPS, Agent, Lane, Scene, observe
-from ..driving.trajectory import DT_S, FUTURE_STEPS, HISTORY_STEPS, points_to_frame, to_frame
-from ..errors import ConfigError
+from ar1_rl.driving.scene import SCENE_STEPS, Agent, Lane, Scene, observe
+from ar1_rl.driving.trajectory import DT_S, FUTURE_STEPS, HISTORY_STEPS, points_to_frame, to_frame
+from ar1_rl.errors import ConfigError
+
 from .logs import Log, Track
 from .roads import crosswalk_controls
 
@@ -32,6 +33,8 @@ class WindowConfig:
     """Samples further apart are not interpolated: at 25 m/s and 3 m/s^2 a straight line is then off by 5 cm."""
     max_speed_mps: float = 70.0
     """Ego poses that ask for more are a jump of the localisation."""
+    max_acceleration_mps2: float = 12.0
+    """Speed steps that ask for more are measurement noise: tyres give about 1 g."""
     range_m: float = 80.0
     """Lanes, agents and crosswalks up to this distance belong to the scene."""
 
@@ -69,31 +72,47 @@ def cut_windows(log: Log, config: WindowConfig = DEFAULT_WINDOWS) -> tuple[list[
         return [], skipped
     scenes = []
     for t0_s in _starts(log, config.stride_s):
+        if t0_s is None:
+            skipped[f"{log.path}: windows without a keyframe at t0"] += 1
+            continue
         ticks_s_T = t0_s + DT_S * (np.arange(SCENE_STEPS) - T0_TICK)
         world_T3 = resample(log.times_s_N, log.poses_N3, ticks_s_T, config.max_gap_s)
-        steps_m = np.linalg.norm(np.diff(world_T3[:, :2], axis=0), axis=1)
-        if not np.isfinite(world_T3).all():
-            skipped[f"{log.path}: windows over a gap of more than {config.max_gap_s} s"] += 1
-        elif steps_m.max() > config.max_speed_mps * DT_S:
-            skipped[f"{log.path}: windows over a jump of more than {config.max_speed_mps} m/s"] += 1
-        else:
+        fault = _fault(world_T3, config)
+        if fault is None:
             scenes.append(_scene(log, t0_s, ticks_s_T, world_T3, config))
+        else:
+            skipped[f"{log.path}: windows over {fault}"] += 1
     if not scenes and not skipped:
         skipped[
-            f"{log.path}: no box time has {T0_TICK * DT_S:.1f} s before and {FUTURE_STEPS * DT_S:.1f} s after it"
+            f"{log.path}: no keyframe has {T0_TICK * DT_S:.1f} s before and {FUTURE_STEPS * DT_S:.1f} s after it"
         ] = 1
     return scenes, skipped
 
 
-def _starts(log: Log, stride_s: float) -> Iterator[float]:
-    """Every keyframe with room for a window and about a stride after the one before."""
+def _fault(world_T3: np.ndarray, config: WindowConfig) -> str | None:
+    """Why the ego poses of a window cannot be used, or None."""
+    if not np.isfinite(world_T3).all():
+        return f"a gap of more than {config.max_gap_s} s"
+    speed_T = np.linalg.norm(np.diff(world_T3[:, :2], axis=0), axis=1) / DT_S
+    if speed_T.max() > config.max_speed_mps:
+        return f"a jump of more than {config.max_speed_mps} m/s"
+    if np.abs(np.diff(speed_T)).max() > config.max_acceleration_mps2 * DT_S:
+        return f"a jitter of more than {config.max_acceleration_mps2} m/s^2"
+    return None
+
+
+def _starts(log: Log, stride_s: float) -> Iterator[float | None]:
+    """The keyframe nearest to each multiple of the stride with room for a window, None where there is none near."""
+    keyframes_s_K = log.keyframes_s_K
     first = log.times_s_N[0] + T0_TICK * DT_S - _TIME_TOLERANCE_S
     last = log.times_s_N[-1] - FUTURE_STEPS * DT_S + _TIME_TOLERANCE_S
-    earliest = first
-    for t0_s in log.keyframes_s_K:
-        if earliest <= t0_s <= last:
-            yield float(t0_s)
-            earliest = t0_s + stride_s - DT_S / 2.0
+    keyframes_s_K = keyframes_s_K[(keyframes_s_K >= first) & (keyframes_s_K <= last)]
+    if not len(keyframes_s_K):
+        return
+    count = int((keyframes_s_K[-1] - keyframes_s_K[0] + DT_S / 2.0) / stride_s) + 1
+    for target_s in keyframes_s_K[0] + stride_s * np.arange(count):
+        nearest_s = keyframes_s_K[np.abs(keyframes_s_K - target_s).argmin()]
+        yield float(nearest_s) if abs(nearest_s - target_s) <= DT_S else None
 
 
 def _scene(log: Log, t0_s: float, ticks_s_T: np.ndarray, world_T3: np.ndarray, config: WindowConfig) -> Scene:
