@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 
 from ar1_rl.errors import DecodeError
+
 from .dynamics import Smoothing, check_poses, estimate_speed, fit_history, fit_motion, integrate, to_start_frame
-from .quantisation import Grid, Tracking, track
+from .quantisation import Grid, HeldControls, Tracking
 from .trajectory import DT_S, FUTURE_STEPS, HISTORY_STEPS
 
 _TOKEN = re.compile(r"<i(0|[1-9][0-9]{0,8})>")
@@ -127,7 +128,7 @@ class TrajectoryCodec:
             history_bins=history_bins,
             tokens_per_future=2 * FUTURE_STEPS // 4,
             tokens_per_history=4,
-            acceleration=Grid(bins, centre=0.0, reach=6.0, sharpness=2.0),
+            acceleration=Grid(bins, centre=0.0, reach=8.0, sharpness=2.5),
             curvature=Grid(bins, centre=0.0, reach=0.2, sharpness=5.0),
             history=StateHistory(
                 speed=Grid(history_bins, centre=20.0, reach=20.0),
@@ -162,8 +163,8 @@ class TrajectoryCodec:
                 self.curvature.nearest(motion.controls_BT2[..., 1]),
             )
             return np.stack(ids, axis=-1).reshape(len(history), -1)
-        ids_BS2 = track(future, motion, self.acceleration, self.curvature, self.hold_steps, self.tracking, DT_S)
-        return ids_BS2.reshape(len(history), -1)
+        held = HeldControls(self.acceleration, self.curvature, self.hold_steps, self.tracking, DT_S)
+        return held.choose(future, motion).reshape(len(history), -1)
 
     def decode(self, tokens_BK: np.ndarray, history_B16x3: np.ndarray) -> np.ndarray:
         """Poses [B, 64, 3] in the frame of the history, yaw unwrapped; the speed at t0 comes from the history.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ar1_rl.errors import ConfigError, SceneError
+
 from .smoothing import matrix_diagonals, penalty, smoother, solve_banded
 from .trajectory import DT_S, wrap_angle
 
@@ -71,6 +72,11 @@ def check_poses(poses: np.ndarray, name: str, steps: int | None = None) -> np.nd
     return array
 
 
+def _check_period(dt_s: float) -> None:
+    if not 0.0 < dt_s < np.inf:
+        raise ConfigError(f"dt_s: got {dt_s}, wants a positive time step in seconds")
+
+
 def to_start_frame(poses_BTx3: np.ndarray, start_B3: np.ndarray) -> np.ndarray:
     """Poses seen from one start pose per batch member; yaw in (-pi, pi]."""
     cos, sin = np.cos(start_B3[:, None, 2]), np.sin(start_B3[:, None, 2])
@@ -87,10 +93,11 @@ def integrate(
     `speed_B` [m/s] is the speed before the first step. Yaw is unwrapped. Without `start_B3` the drive starts at the
     origin, facing along x. Raises ConfigError for wrong shapes or values that are not finite.
     """
+    _check_period(dt_s)
     controls_BT2, speed_B = np.asarray(controls_BT2, dtype=np.float64), np.asarray(speed_B, dtype=np.float64)
     if controls_BT2.ndim != 3 or controls_BT2.shape[2] != 2 or speed_B.shape != controls_BT2.shape[:1]:
         raise ConfigError(
-            f"integrate: got controls {controls_BT2.shape} and speed {speed_B.shape}, wants [batch, time, 2] and [batch]"
+            f"integrate: got controls {controls_BT2.shape}, speed {speed_B.shape}, wants [batch, time, 2] and [batch]"
         )
     start_B3 = np.zeros((len(speed_B), 3)) if start_B3 is None else np.asarray(start_B3, dtype=np.float64)
     if start_B3.shape != (len(speed_B), 3):
@@ -114,6 +121,7 @@ def estimate_speed(history_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoo
 
 def fit_history(history_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoothing | None = None) -> np.ndarray:
     """Speed [m/s] at every pose of the history, [B, T]."""
+    _check_period(dt_s)
     history_BTx3, smoothing = check_poses(history_BTx3, "history"), smoothing or Smoothing()
     yaw_BS = np.unwrap(history_BTx3[..., 2], axis=1)
     steps_BT2 = np.diff(history_BTx3[..., :2], axis=1)
@@ -192,7 +200,8 @@ def _fit_speed(
     diagonals_PSB[1, :-1] += cos_SB[1:] * cos_SB[:-1] + sin_SB[1:] * sin_SB[:-1]
     if speed_B is None:
         return solve_banded(diagonals_PSB, right_SB).T
-    right_SB[1 : order + 1] -= diagonals_PSB[1:, 0] * speed_B
+    reach = min(order, len(right_SB) - 1)
+    right_SB[1 : reach + 1] -= diagonals_PSB[1 : reach + 1, 0] * speed_B
     return np.concatenate([speed_B[:, None], solve_banded(diagonals_PSB[:, 1:], right_SB[1:]).T], axis=1)
 
 

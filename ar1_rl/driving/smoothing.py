@@ -13,9 +13,9 @@ import numpy as np
 
 
 def difference_matrix(steps: int, order: int) -> np.ndarray:
-    """The [steps - order, steps] matrix of n-th finite differences, n = `order`."""
+    """The [steps - order, steps] matrix of n-th finite differences, n = `order`; no rows where steps are too few."""
     coefficients = [(-1.0) ** (order - k) * math.comb(order, k) for k in range(order + 1)]
-    matrix = np.zeros((steps - order, steps))
+    matrix = np.zeros((max(steps - order, 0), steps))
     for row in range(steps - order):
         matrix[row, row : row + order + 1] = coefficients
     return matrix
@@ -47,7 +47,7 @@ def matrix_diagonals(matrix: np.ndarray, width: int) -> np.ndarray:
     """The main and the `width` upper diagonals of a symmetric [T, T] matrix as [width + 1, T, 1]; rests are zero."""
     steps = len(matrix)
     diagonals = np.zeros((width + 1, steps, 1))
-    for p in range(width + 1):
+    for p in range(min(width + 1, steps)):
         diagonals[p, : steps - p, 0] = np.diagonal(matrix, p)
     return diagonals
 
