@@ -1,0 +1,61 @@
+"""The kind in which nothing calls for an action."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..draw import Draw
+from ..world import CLEAR, RESUME, Signal, World
+from .common import distractors, front_gap, gentle_road, green_light, layout, reaction, speed_limit, steady, vehicle
+
+
+def clear_road(draw: Draw) -> World:
+    """Keep the set speed, reach it, or set off at a light that has become green."""
+    form = draw.unit()
+    if form < 0.1:
+        return _light_became_green(draw)
+    speed = draw.uniform(3.0, 20.0)
+    gain = draw.uniform(2.5, 5.0) if form < 0.35 else 0.0
+    lanes = layout(draw, left=(0, 1, 2), right=(0, 1))
+    others = distractors(draw, lanes, speed)
+    if draw.chance(0.3):
+        far = vehicle(draw, "car", s_m=0.0, speed_mps=speed + gain + draw.uniform(0.0, 3.0))
+        others += (replace(far, s_m=front_gap(far.length_m, draw.uniform(2.5, 3.5) * (speed + gain) + 5.0)),)
+    return World(
+        kind="clear_road",
+        cause=RESUME if gain else CLEAR,
+        speed_mps=speed,
+        set_speed_mps=speed + gain,
+        speed_limit_mps=speed_limit(speed + gain),
+        road=gentle_road(draw),
+        layout=lanes,
+        reaction_s=reaction(draw),
+        history_acceleration_mps2=steady(draw),
+        actors=others,
+        signals=green_light(draw, 0.35),
+    )
+
+
+def _light_became_green(draw: Draw) -> World:
+    limit = draw.pick((8.3, 11.1, 13.9))
+    lanes = layout(draw)
+    light = Signal(
+        draw.label("control"),
+        "traffic_light",
+        draw.uniform(3.0, 4.0),
+        state="green",
+        state_before="red",
+        changed_s=-draw.uniform(0.1, 0.9),
+    )
+    return World(
+        kind="clear_road",
+        cause=RESUME,
+        speed_mps=0.0,
+        set_speed_mps=limit,
+        speed_limit_mps=limit,
+        road=gentle_road(draw),
+        layout=lanes,
+        reaction_s=reaction(draw),
+        actors=distractors(draw, lanes, 6.0),
+        signals=(light,),
+    )
