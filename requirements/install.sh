@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=$1 stack=$2 python=$3 extra=${4:-}
-cpu_download="0.8 GB" cpu_disk="2.7 GB" cpu_disk_mb=2900
+cpu_download="0.7 GB" cpu_disk="3.0 GB" cpu_disk_mb=4000
 gpu_download="about 5 GB" gpu_disk="about 12 GB" gpu_disk_mb=13000
 torch_index="https://download.pytorch.org/whl/cpu"
 installed=$venv/.installed
@@ -62,19 +62,18 @@ make_venv() {
     echo "stack $stack" >"$installed"
 }
 
-pip_install() { # every package by name once, everything else that pip says, no page of 'Collecting' lines
+pip_install() {
     "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "$@"
 }
 
-install_pins() { # FILE
+install_pins() { # FILE: progress and errors, without the three lines that pip has for every package
     local total
-    total=$(grep -c == "$1")
+    total=$(grep -vc '^#' "$1")
     echo "installing $total packages of $1"
     pip_install --no-deps -r "$1" | awk -v total="$total" '
-        /^(Collecting|Requirement already satisfied)/ { if (++n % 20 == 0) { print "  " n " of " total; fflush() } next }
+        /^(Collecting|Requirement already satisfied)/ { if (++n % 40 == 0) { print "  " n " of " total; fflush() } next }
         /^Installing collected/ { print "  unpacking"; fflush(); next }
-        /^ *(Using cached|Downloading|Obtaining|Processing|Looking in|Preparing|Getting|Installing build|Successfully|━)/ { next }
-        { print; fflush() }'
+        /^(ERROR|error|WARNING: Retrying)/ || failed { failed = /ERROR|error/ || failed; print; fflush() }'
 }
 
 install_torch() {
@@ -101,8 +100,8 @@ has() { # every line of the state is in the marker
 install_core() {
     check_python
     if [ "$stack" = cpu ]; then
-        check_platform_and_disk "$cpu_disk_mb"
         check_compiler
+        check_platform_and_disk "$cpu_disk_mb"
         echo "Setting up $venv: $cpu_download to download, $cpu_disk on disk (CPU build of torch, vLLM, TRL, DeepSpeed)"
         make_venv
         install_torch

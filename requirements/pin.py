@@ -42,8 +42,9 @@ def applies(requirement: Requirement, extras: frozenset[str]) -> bool:
     )
 
 
-def closure(todo: list[Requirement]) -> dict[str, str]:
+def closure(requirements: list[Requirement]) -> dict[str, str]:
     """Version by name of everything that the requirements need, themselves included."""
+    todo = list(requirements)
     extras_by_name: dict[str, frozenset[str]] = {}
     missing: set[str] = set()
     while todo:
@@ -60,19 +61,27 @@ def closure(todo: list[Requirement]) -> dict[str, str]:
             continue
         todo.extend(r for r in map(Requirement, requires) if applies(r, wanted))
     if missing:
-        raise SystemExit(f"required and not installed: {', '.join(sorted(missing))}. Install them, then run this again.")
+        raise SystemExit(
+            f"required and not installed: {', '.join(sorted(missing))}. Install them, then run this again."
+        )
     return {name: metadata.version(name) for name in extras_by_name}
+
+
+def pins(name: str) -> dict[str, str]:
+    """Version by name of what belongs into `requirements/<name>.txt`; the test list leaves out what cpu.txt has."""
+    core = closure(roots("cpu"))
+    if name == "cpu":
+        return core
+    return {package: version for package, version in closure(roots(name)).items() if package not in core}
 
 
 def main(name: str) -> None:
     """Rewrite `requirements/<name>.txt`: its leading comment stays, the pins are new."""
     path = ROOT / "requirements" / f"{name}.txt"
-    pins = closure(roots(name))
-    if name == "test":
-        pins = {package: version for package, version in pins.items() if package not in closure(roots("cpu"))}
     header = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
-    path.write_text("\n".join([*header, *(f"{p}=={v}" for p, v in sorted(pins.items()))]) + "\n", encoding="utf-8")
-    print(f"{path.relative_to(ROOT)}: {len(pins)} packages")
+    lines = sorted(f"{package}=={version}" for package, version in pins(name).items())
+    path.write_text("\n".join([*header, *lines]) + "\n", encoding="utf-8")
+    print(f"{path.relative_to(ROOT)}: {len(lines)} packages")
 
 
 if __name__ == "__main__":
