@@ -17,3 +17,7 @@ class Score:
     parts: Mapping[str, float] = field(default_factory=dict)
     """Unweighted terms; a name ends in its unit where it has one."""
     why: str = ""
+    record: Mapping[str, object] = field(default_factory=dict)
+    """What a judge leaves for the rollout record: raw reply, model, prompt hash, tokens, seconds."""
+    failure: str | None = None
+    """Cause in one word, where `value` is None because the judge failed and not because the scene lacks the data."""

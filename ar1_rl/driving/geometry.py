@@ -72,9 +72,7 @@ def nearest_box_m(
     return nearest_B
 
 
-def inside_any_polygon(
-    points_N2: np.ndarray, area_N: np.ndarray, areas: Sequence[Sequence[np.ndarray]]
-) -> np.ndarray:
+def inside_any_polygon(points_N2: np.ndarray, area_N: np.ndarray, areas: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """Whether each point lies in the union of the polygons of its area: bool [N].
 
     `areas[area_N[i]]` are the polygons [V, 2] that count for point i; a ring may be closed or open, and may wind

@@ -1,0 +1,106 @@
+"""The one callable that a GRPO trainer is handed. The only file that knows TRL's reward signature; TRL is not needed.
+
+In a script of your own:
+
+    reward = CompositeReward(mix, parse=my_parse, scenes={scene.id: scene for scene in scenes})
+    trainer = GRPOTrainer(..., reward_funcs=reward)   # the dataset has a column "scene_id"
+
+Hand over this one function only: TRL turns a single None among several reward functions into a zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ar1_rl.driving.completion import Completion
+from ar1_rl.driving.scene import Scene
+from ar1_rl.errors import RewardError
+
+from .mix import Mix, MixedScore
+
+Parse = Callable[[Sequence[Sequence[int]], Sequence[Scene]], list[Completion]]
+"""Token ids and scenes -> completions, in the same order."""
+
+OnScored = Callable[[Sequence[Completion], Sequence[MixedScore]], None]
+
+
+class CompositeReward:
+    """A mix as a TRL reward function: token ids in, one number or None per completion out.
+
+    `on_scored` is called once per batch with completions and mixed scores, for a recorder.
+    """
+
+    def __init__(
+        self,
+        mix: Mix,
+        *,
+        parse: Parse,
+        scenes: Mapping[str, Scene],
+        on_scored: OnScored | None = None,
+        name: str = "mix",
+    ) -> None:
+        self.mix = mix
+        self.parse = parse
+        self.scenes = scenes
+        self.on_scored = on_scored
+        # TRL logs under this name, and merges two functions of the same name without a word.
+        self.__name__ = name
+
+    def __call__(
+        self,
+        prompts: Sequence[Any] | None = None,
+        completions: Sequence[Any] | None = None,
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        scene_id: Sequence[str] | None = None,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        trainer_state: Any = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """Score one generation batch. TRL calls it by keyword; text is not used, since TRL strips special tokens."""
+        if completion_ids is None or scene_id is None:
+            missing = [n for n, v in (("completion_ids", completion_ids), ("scene_id", scene_id)) if v is None]
+            raise RewardError(f"{self.__name__}: no {' and no '.join(missing)}; the dataset needs a column 'scene_id'")
+        scenes = [self._scene(identity) for identity in scene_id]
+        parsed = self.parse(completion_ids, scenes)
+        if not len(parsed) == len(completion_ids) == len(scenes):
+            raise RewardError(
+                f"{self.__name__}: {len(completion_ids)} completions, {len(scenes)} scenes, {len(parsed)} parsed"
+            )
+        mixed = self.mix.score(parsed, scenes)
+        if self.on_scored is not None:
+            self.on_scored(parsed, mixed)
+        if log_metric is not None:
+            for metric, value in summarise(mixed).items():
+                log_metric(metric, value)
+        return [None if m.value is None else self._finite(m.value) for m in mixed]
+
+    def _scene(self, identity: str) -> Scene:
+        try:
+            return self.scenes[identity]
+        except KeyError:
+            raise RewardError(f"{self.__name__}: no scene {identity!r} among the {len(self.scenes)} given") from None
+
+    def _finite(self, value: float) -> float:
+        if not math.isfinite(value):
+            raise RewardError(f"{self.__name__}: the mix gave {value}; one infinity would erase its whole group")
+        return float(value)
+
+
+def summarise(mixed: Sequence[MixedScore]) -> dict[str, float]:
+    """Means for a log: `terms/<name>` over the judged, `terms/<name>/judged` and `outcome/<name>` as shares."""
+    if not mixed:
+        return {}
+    summary: dict[str, float] = {}
+    for name in mixed[0].scores:
+        judged = [score.value for m in mixed if (score := m.scores[name]).value is not None]
+        summary[f"terms/{name}/judged"] = len(judged) / len(mixed)
+        if judged:
+            summary[f"terms/{name}"] = sum(judged) / len(judged)
+    outcomes = Counter(m.outcome for m in mixed)
+    for outcome in ("undecodable", "gated", "unjudged", "dropped"):
+        summary[f"outcome/{outcome}"] = outcomes[outcome] / len(mixed)
+    return summary

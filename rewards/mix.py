@@ -1,0 +1,237 @@
+"""The mix: several rewards made into one number per completion. Weights are applied here and nowhere else.
+
+What a completion gets, first match wins:
+
+1. it cannot be decoded: `undecodable_value`, below everything a decodable one can get; its text is still scored;
+2. a failed judge drops its group (`on_failure: drop_group`): None, and its decodable siblings get None too;
+3. a gate is closed: `gate_value`, at or below everything a completion can get that no gate closed;
+4. a required term could not be judged: None;
+5. the sum over terms of weight * (value - offset) / scale.
+
+An optional term that could not be judged for one decodable sibling is left out for all siblings of that scene in the
+batch, so that siblings are always compared on the same terms; the other weights stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ar1_rl.driving.completion import Completion
+from ar1_rl.driving.scene import Scene
+from ar1_rl.errors import ConfigError, RewardError
+
+from .calling import BackgroundLoop, call_async_reward, call_reward
+from .score import Score
+from .terms import Term
+
+UNDECODABLE_MARGIN = 0.1
+"""How far below the lowest decodable value an undecodable completion lies by default, as a share of the range."""
+
+Outcome = Literal["scored", "undecodable", "dropped", "gated", "unjudged"]
+
+
+@dataclass(frozen=True)
+class MixedScore:
+    """The mixed value of a completion, and the score of every term by name."""
+
+    value: float | None
+    scores: dict[str, Score]
+    outcome: Outcome
+    why: str = ""
+
+
+class Mix:
+    """Weighted, named terms. Scoring is batched; `failures` and `asked` count per term over the object's life."""
+
+    def __init__(
+        self, terms: Sequence[Term], *, gate_value: float | None = None, undecodable_value: float | None = None
+    ) -> None:
+        """Check that the values keep their order: undecodable < closed gate <= anything else.
+
+        Unset, `gate_value` is the lowest sum and `undecodable_value` a tenth of the range below it. Raises
+        ConfigError with all faults.
+        """
+        self.terms = tuple(terms)
+        self.lowest = sum(term.contribution_range[0] for term in self.terms)
+        self.highest = sum(term.contribution_range[1] for term in self.terms)
+        self.gate_value = self.lowest if gate_value is None else float(gate_value)
+        floor = min(self.lowest, self.gate_value) if self.gated else self.lowest
+        margin = UNDECODABLE_MARGIN * ((self.highest - floor) or 1.0)
+        self.undecodable_value = floor - margin if undecodable_value is None else float(undecodable_value)
+        faults = self._faults(floor)
+        if faults:
+            raise ConfigError("reward mix: " + "; ".join(faults))
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """(term, cause) -> completions."""
+        self.asked: Counter[str] = Counter()
+        """Term -> completions."""
+        self._loop = BackgroundLoop()
+
+    @property
+    def gated(self) -> bool:
+        """Whether any term has a gate."""
+        return any(term.gate is not None for term in self.terms)
+
+    def score(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[MixedScore]:
+        """Score completions, each in the scene of the same position; siblings are rows with the same scene id."""
+        if len(completions) != len(scenes):
+            raise RewardError(f"{len(completions)} completions for {len(scenes)} scenes")
+        if not completions:
+            return []
+        by_term = self._ask_all(completions, scenes)
+        decodable_B = np.array([c.trajectory is not None for c in completions])
+        group_B = _group_numbers(scenes)
+        values, outcomes, whys = self._combine(by_term, decodable_B, group_B)
+        names = [term.name for term in self.terms]
+        return [
+            MixedScore(value, dict(zip(names, row, strict=True)), outcome, why)
+            for value, row, outcome, why in zip(values, zip(*by_term, strict=True), outcomes, whys, strict=True)
+        ]
+
+    def _faults(self, floor: float) -> list[str]:
+        names = [term.name for term in self.terms]
+        faults = []
+        if not names:
+            faults.append("no terms")
+        faults += [f"two terms are named {name!r}; set `name`" for name, n in Counter(names).items() if n > 1]
+        unbounded = [t.name for t in self.terms if not all(map(math.isfinite, t.contribution_range))]
+        if unbounded:
+            faults.append(
+                f"{', '.join(unbounded)}: no finite range, so nothing lies below every value it may take; "
+                "clip the reward, or set `range` on the term"
+            )
+            return faults
+        if self.gated and self.gate_value > self.lowest:
+            faults.append(f"gate_value: got {self.gate_value:g}, allowed up to {self.lowest:g}, the lowest open value")
+        if not self.undecodable_value < floor:
+            faults.append(
+                f"undecodable_value: got {self.undecodable_value:g}, allowed below {floor:g}, "
+                "the lowest a decodable completion can get"
+            )
+        return faults
+
+    def _ask_all(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[list[Score]]:
+        """Scores by term, then row. What waits for others runs beside what computes."""
+        requests = [_Request(term, completions, scenes) for term in self.terms]
+        waiting = [r for r in requests if r.term.waits and not r.term.is_async]
+        answers: dict[str, list[Score]] = {}
+        with ThreadPoolExecutor(max(1, len(waiting))) as pool:
+            started = {r.term.name: pool.submit(call_reward, *r.arguments) for r in waiting}
+            for r in requests:
+                if r.term.is_async:
+                    started[r.term.name] = self._loop.submit(call_async_reward(*r.arguments))
+            for r in requests:
+                if r.term.name not in started:
+                    answers[r.term.name] = call_reward(*r.arguments)
+            answers |= {name: future.result() for name, future in started.items()}
+        return [r.spread(self._settle(r, answers[r.term.name])) for r in requests]
+
+    def _settle(self, request: _Request, scores: list[Score]) -> list[Score]:
+        """Count failures and apply the term's policy to them."""
+        term, _, scenes, _ = request.arguments
+        self.asked[term.name] += len(scores)
+        settled = list(scores)
+        for row, score in enumerate(scores):
+            if score.failure is None:
+                continue
+            self.failures[term.name, score.failure] += 1
+            if term.on_failure == "raise":
+                raise RewardError(f"reward {term.name!r} failed on scene {scenes[row].id!r}: {score.why}")
+            if term.on_failure == "value":
+                why = f"{score.why}; counted as the failure value"
+                settled[row] = replace(score, value=term.failure_value, why=why)
+        return settled
+
+    def _combine(
+        self, by_term: list[list[Score]], decodable_B: np.ndarray, group_B: np.ndarray
+    ) -> tuple[list[float | None], list[Outcome], list[str]]:
+        """Values, outcomes and whys by row, in the order of precedence given at the top of this file."""
+        rows = len(decodable_B)
+        total_B = np.zeros(rows)
+        unjudged, gated, dropped = (_Reasons(rows) for _ in range(3))
+        for term, scores in zip(self.terms, by_term, strict=True):
+            value_B = np.array([np.nan if score.value is None else score.value for score in scores], dtype=float)
+            missing_B = np.isnan(value_B) & decodable_B
+            if term.on_failure == "drop_group":
+                failed_B = np.array([score.failure is not None for score in scores])
+                dropped.add(_spread_to_group(failed_B, group_B), f"{term.name} failed for a sibling")
+            if term.required:
+                unjudged.add(missing_B, f"{term.name} could not be judged")
+            left_out_B = missing_B if term.required else _spread_to_group(missing_B, group_B)
+            if term.gate is not None:
+                with np.errstate(invalid="ignore"):
+                    closed_B = (value_B <= term.gate.closes_at) & ~left_out_B
+                gated.add(closed_B, f"closed by {term.gate.name or term.name}")
+            if term.weight:
+                added_B = term.weight * (value_B - term.offset) / term.scale
+                total_B += np.where(left_out_B | np.isnan(value_B), 0.0, added_B)
+        values: list[float | None] = []
+        outcomes: list[Outcome] = []
+        whys: list[str] = []
+        for row, (decodable, total) in enumerate(zip(decodable_B.tolist(), total_B.tolist(), strict=True)):
+            verdict: tuple[float | None, Outcome, str]
+            if not decodable:
+                verdict = self.undecodable_value, "undecodable", "no trajectory could be decoded"
+            elif dropped.why[row]:
+                verdict = None, "dropped", dropped.why[row]
+            elif gated.why[row]:
+                verdict = self.gate_value, "gated", gated.why[row]
+            elif unjudged.why[row]:
+                verdict = None, "unjudged", unjudged.why[row]
+            else:
+                verdict = total, "scored", ""
+            values.append(verdict[0])
+            outcomes.append(verdict[1])
+            whys.append(verdict[2])
+        return values, outcomes, whys
+
+
+class _Reasons:
+    """The first reason noted for each row."""
+
+    def __init__(self, rows: int) -> None:
+        self.why = [""] * rows
+
+    def add(self, rows_B: np.ndarray, why: str) -> None:
+        for row in np.flatnonzero(rows_B).tolist():
+            self.why[row] = self.why[row] or why
+
+
+class _Request:
+    """The rows a term can be asked about, and the way back to all rows."""
+
+    def __init__(self, term: Term, completions: Sequence[Completion], scenes: Sequence[Scene]) -> None:
+        self.term = term
+        self.total = len(completions)
+        self.rows = [i for i, c in enumerate(completions) if term.needs == "text" or c.trajectory is not None]
+        asked = [scenes[i] for i in self.rows]
+        siblings: dict[str, list[int]] = {}
+        for position, scene in enumerate(asked):
+            siblings.setdefault(scene.id, []).append(position)
+        self.arguments = term, [completions[i] for i in self.rows], asked, list(siblings.values())
+
+    def spread(self, scores: list[Score]) -> list[Score]:
+        everything = [Score(None, why="not asked: no trajectory could be decoded")] * self.total
+        for row, score in zip(self.rows, scores, strict=True):
+            everything[row] = score
+        return everything
+
+
+def _group_numbers(scenes: Sequence[Scene]) -> np.ndarray:
+    """A number per row, the same for rows with the same scene id."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(scene.id, len(numbers)) for scene in scenes])
+
+
+def _spread_to_group(rows_B: np.ndarray, group_B: np.ndarray) -> np.ndarray:
+    """Every row of a group in which any row is marked."""
+    marked = np.zeros(group_B.max() + 1, dtype=bool)
+    np.logical_or.at(marked, group_B, rows_B)
+    return marked[group_B]
