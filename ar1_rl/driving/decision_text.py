@@ -1,0 +1,352 @@
+"""Text -> claims: the driving decisions a trace announces, the causes it cites, and the words each rests on.
+
+Rule-based. A text is cut into clauses; clauses about others and clauses that give a reason claim nothing. On each axis
+the first claim counts; what comes after a stop comes after the horizon. Negated claims are none, hedged ones count only
+where nothing else was said, and never on the lateral axis. Causes are read from the whole text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from .decision_rules import COMPONENT_RULES, LATERAL_RULES, LONGITUDINAL_RULES, SLOWING, Rule
+from .decisions import SIDED_DECISIONS, Decisions, Side
+
+CACHED_TEXTS = 65_536
+"""Policies repeat themselves: parsed texts kept in memory, about 1 kB each."""
+
+
+class Evidence(NamedTuple):
+    """The words that a claim rests on. `what` is "longitudinal", "lateral", "side" or the name of a component."""
+
+    what: str
+    words: str
+    start: int
+    """Position in the normalised text (lower case, single spaces, contractions written out)."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a text says. Example: `parse_decisions("Nudge left around the parked car.").lateral == "in_lane_nudge"`."""
+
+    longitudinal: str | None = None
+    lateral: str | None = None
+    side: Side | None = None
+    components: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    hedged: bool = False
+    """A claim is only tentative ("may have to stop")."""
+    extent_stated: bool = True
+    """False for a nudge that does not say whether it stays in the lane; it is then called `in_lane_nudge`."""
+
+    @property
+    def decisions(self) -> Decisions:
+        """The claims as `Decisions`."""
+        return Decisions(longitudinal=self.longitudinal, lateral=self.lateral, side=self.side)
+
+    def words(self, what: str) -> str | None:
+        """The words that the claim on `what` rests on."""
+        return next((item.words for item in self.evidence if item.what == what), None)
+
+
+@lru_cache(maxsize=CACHED_TEXTS)
+def parse_decisions(text: str) -> Claims:
+    """The claims of a reasoning text; any text is legal, and one that says nothing readable has no claims."""
+    plain = _normalised(text)
+    clauses = _clauses(plain)
+    components = _components(plain)
+    longitudinal = _first(plain, clauses, LONGITUDINAL_RULES)
+    lateral = _first(plain, clauses, LATERAL_RULES)
+    if longitudinal is None and lateral is None:
+        bare = [clause._replace(kind="main", bare=True) for clause in clauses if clause.kind == "reason"]
+        longitudinal, lateral = _first(plain, bare, LONGITUDINAL_RULES), _first(plain, bare, LATERAL_RULES)
+    longitudinal_name = _longitudinal_name(plain, longitudinal, components)
+    if lateral is not None and (lateral.hedged or _too_late(longitudinal_name, longitudinal, lateral)):
+        lateral = None
+    side = _side(plain, lateral) if lateral is not None and lateral.name in SIDED_DECISIONS else None
+    lateral_name = lateral.name if lateral is not None else None
+    components = _with_route(plain, components, lateral_name)
+    evidence = [
+        Evidence(what, plain[found.start : found.end], found.start)
+        for what, found in (("longitudinal", longitudinal), ("lateral", lateral))
+        if found is not None
+    ]
+    if side is not None:
+        evidence.append(Evidence("side", side[1], side[2]))
+    return Claims(
+        longitudinal=longitudinal_name,
+        lateral=lateral_name,
+        side=side[0] if side is not None else None,
+        components=tuple(dict.fromkeys(item.what for item in components)),
+        evidence=(*evidence, *components),
+        hedged=longitudinal is not None and longitudinal.hedged,
+        extent_stated=lateral_name != "in_lane_nudge" or bool(_IN_LANE.search(plain)),
+    )
+
+
+class _Clause(NamedTuple):
+    kind: str
+    """"main", "later" (what follows), or "reason" (whatever is not the ego's own announced action)."""
+    start: int
+    end: int
+    hedged: bool = False
+    bare: bool = False
+    """A reason that runs into the announcement without a comma: only imperatives count."""
+
+
+class _Found(NamedTuple):
+    name: str
+    start: int
+    end: int
+    clause_end: int
+    later: bool
+    hedged: bool
+
+
+_CONTRACTIONS = tuple(
+    (re.compile(pattern), full)
+    for pattern, full in (
+        (r"\bcan'?t\b|\bcannot\b", "can not"),
+        (r"\bwon'?t\b", "will not"),
+        (r"n't\b", " not"),
+        (r"\bdont\b", "do not"),
+        (r"'ll\b", " will"),
+        (r"'re\b", " are"),
+        (r"'m\b", " am"),
+        (r"\s+", " "),
+    )
+)
+
+_JOINT = re.compile(
+    r"(?P<stop>[.;:!?]+)|(?P<comma>,)"
+    r"|\b(?P<reason>because|since|due to|owing to|given|as (?!well|soon|far|possible|long|usual|the nav|our nav|a precaution)"
+    r"|while|when|now that|so that|so as to|although|though|unless|in case|which|who|despite|for (?=a |an |the )?(?!a |an |the ))\b"
+    r"|\b(?P<condition>if|in case)\b(?! (?:possible|necessary|needed|safe|clear))"
+    r"|\b(?P<so>so|therefore|hence|thus|otherwise|but|instead(?! of))\b"
+    r"|\b(?P<later>then|before|after|afterwards|until|once|as soon as)\b"
+)
+_OTHERS = re.compile(
+    r"(?:and |also )?(?:the|a|an|this|that|these|there|another|some|several|many|two|three|it|its|they|he|she|of|no|nothing"
+    r"|oncoming|cross|traffic|pedestrians?|people|cyclists?|vehicles?|cars?|lead|red|green|yellow|light|route|is|are|was|has)\b"
+    r"(?! (?:ego|self-driving|autonomous)\b)(?!(?: \w+){0,4} (?:is|would be|are) to\b)(?! is (?:safe|necessary|best|time|safest) to\b)"
+)
+_EGO = re.compile(r"(?:the )?(?:ego(?: vehicle| car)?|i|we|our (?:car|vehicle))\b")
+_NEGATED = re.compile(
+    r"\b(?:not|never|no|without|avoid|avoids|avoiding|instead of|rather than|no need to|nor|refrain from|stop short of)"
+    r"(?: (?!but\b|and\b|only\b)\w+){0,3} ?$"
+)
+_HEDGE = re.compile(
+    r"\b(?:may|might|could|possibly|perhaps|maybe|probably|prepare[ds]?|preparing|ready|consider(?:ing)?|potentially"
+    r"|likely|about|anticipate|expect(?:ing)?|prepared)(?: (?!and\b)\w+){0,3} ?$"
+)
+_OTHERS_ACTION = re.compile(
+    r"\b(?:(?:that|which|who|it|they|them|him|her|vehicles?|cars?|trucks?|pedestrians?|cyclists?|traffic|bus|people|person"
+    r"|child|children|driver|drivers|others?)(?: (?:will|may|might|can|could|to|has to|is about to|about to|is|are))?"
+    r"|(?<!\bis )(?:the|a|an|bus|full|its|their|his|her|each|every|next|in-lane|all-way)) $"
+)
+_BARE_NOUN = re.compile(r"\b(?:the|a|an|of|is|are|was|no|this|that|its|to|for|vehicles|cars|pedestrians|trucks|route|bus|lane) $")
+_LEADS_IN_GERUND = re.compile(
+    r"(?:^|\b(?:am|are|start|begin|keep|continue|by|is|be|after|before|and|then|now|we|i|while|prefer|suggests?|requires?|means?"
+    r"|action|decision|plan|not|never|avoid|of|than|without) ?)(?:\w+ly )?$"
+)
+_IN_LANE = re.compile(r"\b(?:within|inside|in|without leaving|staying in) (?:the |our |my |its |ego |current )*lane\b")
+
+
+def _normalised(text: str) -> str:
+    plain = text.lower().replace("\u2019", "'").replace("\u2011", "-").strip()
+    for pattern, full in _CONTRACTIONS:
+        plain = pattern.sub(full, plain)
+    return plain
+
+
+def _clauses(plain: str) -> list[_Clause]:
+    """The text in clauses. A reason at the start of a sentence ends at its comma; one further back ends there too."""
+    clauses: list[_Clause] = []
+    kind, start, hedged, conditional = "main", 0, False, False
+    joints = list(_JOINT.finditer(plain))
+    for joint in [*joints, None]:
+        end = joint.start() if joint is not None else len(plain)
+        if end > start:
+            clauses.append(_clause(plain, kind, start, end, hedged))
+        if joint is None:
+            break
+        start = joint.end()
+        while start < len(plain) and plain[start] == " ":
+            start += 1
+        group = joint.lastgroup
+        if group in ("reason", "later"):
+            kind, hedged = ("reason" if group == "reason" else "later"), False
+        elif group == "condition":
+            kind, hedged, conditional = "reason", False, True
+            clauses = [c._replace(hedged=True) if c.end >= end - 2 and c.kind == "main" else c for c in clauses]
+        else:
+            hedged = conditional and group == "comma"
+            kind, conditional = "main", False
+    return clauses
+
+
+def _clause(plain: str, kind: str, start: int, end: int, hedged: bool) -> _Clause:
+    if kind == "main" and _OTHERS.match(plain, start, end) and not _EGO.match(plain, start, end):
+        kind = "reason"
+    return _Clause(kind, start, end, hedged)
+
+
+def _first(plain: str, clauses: list[_Clause], rules: tuple[Rule, ...]) -> _Found | None:
+    """The first claim of an axis: announced before later, certain before hedged."""
+    found = []
+    fitting = [rule for rule in rules if any(trigger in plain for trigger in rule.triggers)]
+    if not fitting:
+        return None
+    for clause in clauses:
+        if clause.kind == "reason":
+            continue
+        best: _Found | None = None
+        for rule in fitting:
+            claim = _claim(plain, clause, rule, best.start if best is not None else clause.end)
+            best = claim if claim is not None else best
+        if best is not None:
+            found.append(best)
+    return min(found, key=lambda f: (f.hedged, f.later, f.start), default=None)
+
+
+def _claim(plain: str, clause: _Clause, rule: Rule, before: int) -> _Found | None:
+    """The first place in a clause, before `before`, where a rule holds and the ego is the one who acts."""
+    for match in rule.pattern.finditer(plain, clause.start, clause.end):
+        start = match.start()
+        if start >= before:
+            return None
+        if start > 0 and plain[start - 1] not in " ,.;:!?(\"'":
+            continue
+        ahead = plain[clause.start : start]
+        behind = plain[max(0, clause.start - 24) : start]
+        if _is_ego_action(plain, clause, start, ahead, behind):
+            hedged = clause.hedged or bool(_HEDGE.search(ahead))
+            return _Found(rule.name, start, match.end(), clause.end, clause.kind == "later", hedged)
+    return None
+
+
+def _is_ego_action(plain: str, clause: _Clause, start: int, ahead: str, behind: str) -> bool:
+    verb = plain[start : clause.end].split(" ", 1)[0].rstrip(".,;:")
+    if _NEGATED.search(behind) and not behind.rstrip().endswith((".", ";")):
+        return False
+    if clause.bare and (_BARE_NOUN.search(ahead) or verb.endswith("ing") or _third_person(verb)):
+        return False
+    if verb.endswith("ing"):
+        return bool(_LEADS_IN_GERUND.search(ahead)) or (clause.kind == "later" and not ahead)
+    if _third_person(verb):
+        return bool(_EGO.match(plain, clause.start, clause.end))
+    if clause.kind == "later" and _OTHERS.match(plain, clause.start, clause.end) and not clause.bare:
+        return False
+    return not _OTHERS_ACTION.search(ahead)
+
+
+def _third_person(verb: str) -> bool:
+    return verb.endswith("s") and verb not in ("pass", "cross", "bias")
+
+
+_SLOWING_FOR = {
+    "lead_vehicle": "lead_obstacle_following",
+    "slow_vehicle": "lead_obstacle_following",
+    "cut_in_vehicle": "lead_obstacle_following",
+    "pedestrian": "yield",
+    "cyclist": "yield",
+    "cross_traffic": "yield",
+    "oncoming_vehicle": "yield",
+    "yield_sign": "yield",
+    "red_light": "stop",
+    "yellow_light": "stop",
+    "stop_sign": "stop",
+}
+"""Slowing down is named after its cause; any other cause, or none, makes it speed adaptation."""
+
+
+def _longitudinal_name(plain: str, found: _Found | None, components: list[Evidence]) -> str | None:
+    if found is None or found.name != SLOWING:
+        return found.name if found is not None else None
+    ranked = sorted(components, key=lambda item: (item.start < found.start, item.start))
+    return _SLOWING_FOR.get(ranked[0].what, "speed_adaptation") if ranked else "speed_adaptation"
+
+
+def _too_late(longitudinal_name: str | None, longitudinal: _Found | None, lateral: _Found) -> bool:
+    """A manoeuvre announced for after a stop."""
+    return lateral.later and longitudinal_name == "stop" and longitudinal is not None and not longitudinal.later
+
+
+_SIDE_WORD = re.compile(
+    r"\b(left|right)(?:wards?)?\b(?! (?:of way|away|now|behind|ahead|before|after|in front|there|here|next|turn signal))(?!-of-way)"
+)
+_OPPOSITE: dict[str, Side] = {"left": "right", "right": "left"}
+_PLACE = re.compile(r"\b(?:around|away from|for|past|passing|pass|avoid|clear of|to|from|of) (?:\w+[ -]){1,7}?(?:on|to|along|from) (?:the|our|its|my) $")
+
+
+def _side(plain: str, found: _Found) -> tuple[Side, str, int] | None:
+    """The side of a lateral claim: in its own words, else behind them, else before; a side given for others' place."""
+    inside = _SIDE_WORD.search(plain, found.start, found.end)
+    if inside:
+        return _as_side(inside.group(1)), inside.group(0), inside.start()
+    stop = plain.find(" and ", found.end, found.clause_end)
+    for match in _SIDE_WORD.finditer(plain, found.end, found.clause_end if stop < 0 else stop):
+        place = plain[found.start : match.start()]
+        side = _as_side(match.group(1))
+        others = found.name.endswith("nudge") and _PLACE.search(place)
+        return (_OPPOSITE[side] if others else side), match.group(0), match.start()
+    if found.name == "turn" and "u-turn" in plain:
+        at = plain.index("u-turn")
+        return "left", "u-turn", at
+    ahead = _SIDE_WORD.search(plain, max(0, found.start - 12), found.start)
+    return (_as_side(ahead.group(1)), ahead.group(0), ahead.start()) if ahead else None
+
+
+def _as_side(word: str) -> Side:
+    return "left" if word == "left" else "right"
+
+
+_WITHOUT = re.compile(r"\b(?:no|not|without|never|is free of|is clear of|any|isn't|neither)(?: (?!but\b|and\b)\w+){0,3} ?$")
+_EXCLUDES = {
+    "slow_vehicle": ("lead_vehicle", "adjacent_vehicle"),
+    "parked_vehicle": ("lead_vehicle",),
+    "cut_in_vehicle": ("adjacent_vehicle", "cross_traffic", "lead_vehicle"),
+    "oncoming_vehicle": ("lead_vehicle", "cross_traffic"),
+    "lead_vehicle": ("adjacent_vehicle",),
+    "route_lane": ("route_turn",),
+}
+"""Where the words of a component overlap those of the others, they are not about them."""
+
+
+def _components(plain: str) -> list[Evidence]:
+    """Causes that the text cites, in reading order; denied ones are none."""
+    found: list[Evidence] = []
+    for rule in COMPONENT_RULES:
+        if not any(trigger in plain for trigger in rule.triggers):
+            continue
+        for match in rule.pattern.finditer(plain):
+            sentence = max(plain.rfind(mark, 0, match.start()) for mark in ".;,")
+            if rule.name == "clear_lane" or not _WITHOUT.search(plain, sentence + 1, match.start()):
+                found.append(Evidence(rule.name, match.group(0), match.start()))
+                break
+    dropped = {
+        other.what
+        for item in found
+        for other in found
+        if other.what in _EXCLUDES.get(item.what, ()) and _overlap(item, other)
+    }
+    return sorted((item for item in found if item.what not in dropped), key=lambda item: item.start)
+
+
+def _overlap(a: Evidence, b: Evidence) -> bool:
+    return a.start < b.start + len(b.words) and b.start < a.start + len(a.words)
+
+
+_ROUTE = re.compile(r"\b(?:route|navigation|directions|itinerary)\b")
+_ROUTE_FOR = {"turn": "route_turn", "lane_change": "route_lane", "merge_split": "route_lane", "pull_over": "route_end"}
+
+
+def _with_route(plain: str, components: list[Evidence], lateral: str | None) -> list[Evidence]:
+    """A bare "because of the route" is named after what it makes the ego do."""
+    match = _ROUTE.search(plain)
+    if match is None or lateral not in _ROUTE_FOR or any(item.what.startswith("route_") for item in components):
+        return components
+    return [*components, Evidence(_ROUTE_FOR[lateral], match.group(0), match.start())]

@@ -1,0 +1,217 @@
+"""Trajectories seen from a lane: s [m] along its centre line, d [m] to its left, yaw [rad] relative to it.
+
+The lane is the one the ego stands in at t0, continued through its successors. At a junction there is one path per way
+to go, and a trajectory is read against the path it follows best. Legend: B batch, T time, N points, P paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from .scene import Lane
+from .trajectory import wrap_angle
+
+STEP_M = 1.0
+"""Spacing of a path's points [m]: the chord of a 10 m radius then errs by 12 mm."""
+REACH_M = 200.0
+"""Length of a path ahead [m]: 6.4 s at 31 m/s. Beyond its ends a path goes on straight."""
+OUTSIDE_LANE_M = 0.5
+"""The ego still belongs to a lane when its centre is this far [m] outside."""
+ALONG_LANE_RAD = 0.8
+"""It belongs to lanes whose direction differs by less than this [rad], half a right angle."""
+SAME_DISTANCE_M = 0.3
+"""Lanes and paths whose distances differ by less than this [m] lie on each other: the route decides."""
+FOOT_ITERATIONS = 6
+"""Steps of the foot point search; it converges after two or three on roads with radii over 10 m."""
+
+Turn = Literal["left", "right"]
+
+
+@dataclass(frozen=True, eq=False)
+class LanePath:
+    """A centre line of chained lanes, at points STEP_M apart, through the lane of the ego at t0."""
+
+    lane_ids: tuple[str, ...]
+    points_N2: np.ndarray
+    width_m: float
+    """Of the first lane."""
+    turn: Turn | None
+    """The way it turns at a junction."""
+    facility_s: tuple[float, ...] = ()
+    """Where it joins or leaves another road: s [m] of merges and splits."""
+
+
+class LaneReading(NamedTuple):
+    """Where trajectories are in the frame of a path, all [B, T]."""
+
+    s_BT: np.ndarray
+    d_BT: np.ndarray
+    yaw_BT: np.ndarray
+
+
+@lru_cache(maxsize=1024)
+def lane_paths(lanes: tuple[Lane, ...] | None, route: str = "unknown") -> tuple[LanePath, ...]:
+    """The paths that start in the ego's lane (ego at the origin, heading +x), the one on the route first.
+
+    Empty where the scene has no lanes or the ego is in none of them.
+    """
+    if not lanes:
+        return ()
+    by_id = {lane.lane_id: lane for lane in lanes}
+    distances = {lane.lane_id: _distance_to_origin(lane) for lane in lanes}
+    near = [lane for lane in lanes if distances[lane.lane_id] <= 0.5 * lane.width_m + OUTSIDE_LANE_M]
+    if not near:
+        return ()
+    closest = min(distances[lane.lane_id] for lane in near)
+    starts = [lane for lane in near if distances[lane.lane_id] <= closest + SAME_DISTANCE_M]
+    chains: dict[tuple[str, ...], list[Lane]] = {}
+    for start in starts:
+        for wanted in (None, "left", "right"):
+            chain = _chain(start, by_id, wanted)
+            chains.setdefault(tuple(lane.lane_id for lane in chain), chain)
+    paths = [_path(chain, lanes) for chain in chains.values()]
+    on_route = route if route in ("left", "right") else None
+    return tuple(sorted(paths, key=lambda path: (path.turn != on_route, path.turn is not None)))
+
+
+def follow(poses_BT3: np.ndarray, choices: Sequence[Sequence[LanePath]]) -> tuple[LaneReading, list[LanePath]]:
+    """Read every trajectory against the best of its own paths: the smallest mean distance, in doubt the first path.
+
+    `choices` has one non-empty sequence of paths per trajectory; equal ones may be the same object. Works for paths
+    that trajectories leave sideways or beyond their ends.
+    """
+    flat = [path for paths in choices for path in paths]
+    owner = np.repeat(np.arange(len(choices)), [len(paths) for paths in choices])
+    reading = to_lane_frame(poses_BT3[owner], flat)
+    distance = np.abs(reading.d_BT).mean(axis=1)
+    first = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
+    best = np.minimum.reduceat(distance, first)[owner]
+    good_enough = np.flatnonzero(distance <= best + SAME_DISTANCE_M)
+    chosen = good_enough[np.unique(owner[good_enough], return_index=True)[1]]
+    return LaneReading(*(array[chosen] for array in reading)), [flat[i] for i in chosen]
+
+
+def to_lane_frame(poses_BT3: np.ndarray, paths: Sequence[LanePath]) -> LaneReading:
+    """Poses [B, T, 3] in the frames of B paths, one for each trajectory; s is 0 at the start of the path."""
+    unique = list({id(path): path for path in paths}.values())
+    index = {id(path): i for i, path in enumerate(unique)}
+    path_B1 = np.array([index[id(path)] for path in paths])[:, None]
+    table = _table(unique)
+    length_B1 = table.segments_P[path_B1]
+    start_B1 = _nearest(poses_BT3[:, 0, :2], table, path_B1[:, 0])[:, None]
+    moved = np.hypot(*np.moveaxis(np.diff(poses_BT3[..., :2], axis=1), -1, 0))
+    segment = start_B1 + np.concatenate([np.zeros((len(moved), 1)), np.cumsum(moved, axis=1)], axis=1) / STEP_M
+    for _ in range(FOOT_ITERATIONS):
+        at = np.clip(segment.astype(np.int64), 0, length_B1 - 1)
+        ux, uy = table.unit_PN2[path_B1, at, 0], table.unit_PN2[path_B1, at, 1]
+        dx = poses_BT3[..., 0] - table.points_PN2[path_B1, at, 0]
+        dy = poses_BT3[..., 1] - table.points_PN2[path_B1, at, 1]
+        share = (dx * ux + dy * uy) / STEP_M
+        segment = at + share
+    d = ux * dy - uy * dx
+    yaw = table.yaw_PN[path_B1, at] + np.clip(share, 0.0, 1.0) * table.bend_PN[path_B1, at]
+    return LaneReading(segment * STEP_M, d, wrap_angle(poses_BT3[..., 2] - yaw))
+
+
+class _Table(NamedTuple):
+    """Paths as padded arrays; `segments_P` counts the segments that are real."""
+
+    points_PN2: np.ndarray
+    unit_PN2: np.ndarray
+    yaw_PN: np.ndarray
+    bend_PN: np.ndarray
+    segments_P: np.ndarray
+
+
+def _table(paths: Sequence[LanePath]) -> _Table:
+    longest = max(len(path.points_N2) for path in paths)
+    padded = [np.pad(p.points_N2, ((0, longest - len(p.points_N2)), (0, 0)), mode="edge") for p in paths]
+    points = np.stack(padded)
+    segments = np.array([len(path.points_N2) - 1 for path in paths])
+    step = np.diff(points, axis=1)
+    unit = step / np.maximum(np.hypot(step[..., 0], step[..., 1]), 1e-12)[..., None]
+    along = np.arctan2(unit[..., 1], unit[..., 0])
+    bend = wrap_angle(np.diff(along, axis=1))
+    real = np.arange(bend.shape[1]) < segments[:, None] - 1
+    bend = np.where(real, bend, 0.0)
+    # A vertex points half-way between its two segments; the first and last segment keep their own direction.
+    before = np.pad(bend, ((0, 0), (1, 0)))
+    after = np.pad(bend, ((0, 0), (0, 1)))
+    return _Table(points, unit, along - 0.5 * before, 0.5 * (before + after), segments)
+
+
+def _nearest(points_B2: np.ndarray, table: _Table, path_B: np.ndarray) -> np.ndarray:
+    """Index of the path's point nearest to a position."""
+    gap = table.points_PN2[path_B] - points_B2[:, None, :]
+    return np.einsum("bnk,bnk->bn", gap, gap).argmin(axis=1).astype(float)
+
+
+def _distance_to_origin(lane: Lane) -> float:
+    """Distance [m] of the ego at t0 from a centre line that runs its way; infinite where it runs another way."""
+    line = lane.centerline_N2
+    step = np.diff(line, axis=0)
+    square = np.maximum((step**2).sum(axis=1), 1e-12)
+    share = np.clip(-(line[:-1] * step).sum(axis=1) / square, 0.0, 1.0)
+    gap = np.hypot(*(line[:-1] + share[:, None] * step).T)
+    same_way = np.abs(np.arctan2(step[:, 1], step[:, 0])) < ALONG_LANE_RAD
+    return float(np.where(same_way, gap, np.inf).min(initial=np.inf))
+
+
+def _chain(start: Lane, by_id: dict[str, Lane], wanted: Turn | None) -> list[Lane]:
+    """Lanes from `start` on: at a fork the one that turns the wanted way, else the straightest that does not turn."""
+    chain, length = [start], _length(start)
+    while length < REACH_M:
+        following = [by_id[i] for i in chain[-1].successor_ids if i in by_id]
+        following = [lane for lane in following if lane not in chain]
+        if not following:
+            break
+        turned = any(lane.turn is not None for lane in chain)
+        preferred = [lane for lane in following if wanted is not None and lane.turn == wanted and not turned]
+        through = [lane for lane in following if lane.turn is None]
+        chain.append(min(preferred or through or following, key=lambda lane: _bend(chain[-1], lane)))
+        length += _length(chain[-1])
+    return chain
+
+
+def _path(chain: list[Lane], lanes: tuple[Lane, ...]) -> LanePath:
+    line = np.concatenate([lane.centerline_N2 for lane in chain])
+    apart = np.r_[True, np.hypot(*np.diff(line, axis=0).T) > 1e-6]
+    line = line[apart]
+    s = np.r_[0.0, np.cumsum(np.hypot(*np.diff(line, axis=0).T))]
+    even = STEP_M * np.arange(max(2, int(s[-1] / STEP_M) + 1))
+    points = np.stack([np.interp(even, s, line[:, 0]), np.interp(even, s, line[:, 1])], axis=1)
+    return LanePath(
+        lane_ids=tuple(lane.lane_id for lane in chain),
+        points_N2=points,
+        width_m=chain[0].width_m,
+        turn=next((lane.turn for lane in chain if lane.turn is not None), None),
+        facility_s=_facilities(chain, lanes),
+    )
+
+
+def _facilities(chain: list[Lane], lanes: tuple[Lane, ...]) -> tuple[float, ...]:
+    """s [m] of joints where lanes that do not turn merge into one or part from one."""
+    places, s = [], 0.0
+    for lane, following in zip(chain, chain[1:], strict=False):
+        s += _length(lane)
+        siblings = [other for other in lanes if other.lane_id in lane.successor_ids and other.turn is None]
+        rivals = [other for other in lanes if following.lane_id in other.successor_ids and other.turn is None]
+        if following.turn is None and (len(siblings) > 1 or len(rivals) > 1):
+            places.append(s)
+    return tuple(places)
+
+
+def _length(lane: Lane) -> float:
+    return float(np.hypot(*np.diff(lane.centerline_N2, axis=0).T).sum())
+
+
+def _bend(lane: Lane, following: Lane) -> float:
+    """How far [rad] the direction changes from the end of a lane to the end of the next."""
+    ends = [l.centerline_N2[-1] - l.centerline_N2[-2] for l in (lane, following)]
+    angles = [np.arctan2(end[1], end[0]) for end in ends]
+    return float(abs(wrap_angle(angles[1] - angles[0])))

@@ -1,0 +1,176 @@
+"""What a trajectory does, as a small record: meta-action segments, speeds, and its offset from the lane.
+
+A pure function of poses and lanes. In the lane frame following a curve is not steering, and a lane change or a nudge
+is told from a bend. Without lanes the frame is the straight line through t0, which holds only where the heading comes
+back: `Motion.on_map` says which reading it is. Legend: B batch, T time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .decisions import Side
+from .lane_frame import LanePath, LaneReading, follow
+from .meta_actions import MetaActions, Segment, forward_speed, read_segments
+from .trajectory import DT_S, wrap_angle
+
+
+@dataclass(frozen=True)
+class MotionThresholds:
+    """Bounds of the lateral reading."""
+
+    offset_m: float = 0.3
+    """An excursion from the lane begins here: own choice, above the 0.2 m of the CoC autolabeler's slight shift."""
+    default_lane_width_m: float = 3.5
+    """Where no lane is known: the usual width of an urban lane."""
+
+
+MOTION_THRESHOLDS = MotionThresholds()
+
+
+class Motion(NamedTuple):
+    """The facts about one trajectory that decisions are compared with. Distances in m, speeds in m/s, angles in rad.
+
+    An excursion is measured from the band between the centre line and where the ego was at t0, so that moving back to
+    the centre is none. `side` is the side of the first excursion; `peak_m` and `end_m` count to that side.
+    """
+
+    longitudinal: tuple[Segment, ...]
+    lateral: tuple[Segment, ...]
+    dt_s: float
+    start_mps: float
+    end_mps: float
+    slowest_mps: float
+    distance_m: float
+    heading_rad: float
+    """Heading change over the horizon, left positive."""
+    sharpest_rad_per_m: float
+    """Largest mean turn rate of a lateral segment, as a magnitude."""
+    on_map: bool
+    path_turn: Side | None
+    """The way the followed path turns at a junction."""
+    path_heading_rad: float
+    """Heading change against the path: 0 for one who follows it."""
+    facility: bool
+    """A merge or split of the path was driven over."""
+    lane_width_m: float
+    start_m: float
+    """Offset at t0, left positive."""
+    start_yaw_rad: float
+    """Heading against the lane at t0."""
+    side: Side | None
+    peak_m: float
+    end_m: float
+    recentred_m: float
+    """How much nearer the lane's centre the trajectory ends than it began."""
+    shift_m: float
+    """Net change of the offset, left positive."""
+
+
+def read_motions(
+    poses_BT3: np.ndarray,
+    choices: Sequence[Sequence[LanePath]],
+    dt_s: float = DT_S,
+    thresholds: MotionThresholds = MOTION_THRESHOLDS,
+) -> list[Motion]:
+    """The motion of every trajectory; `choices` are its possible paths (`lane_paths`), empty where none are known."""
+    actions = read_segments(poses_BT3, dt_s)
+    speed_BT = forward_speed(poses_BT3, dt_s)
+    on_map = np.array([len(paths) > 0 for paths in choices], dtype=bool)
+    reading, paths = _in_frames(poses_BT3, choices, on_map)
+    offsets = _offsets(reading, thresholds)
+    columns = {
+        "start_mps": speed_BT[:, 0],
+        "end_mps": speed_BT[:, -1],
+        "slowest_mps": np.abs(speed_BT).min(axis=1),
+        "distance_m": np.abs(speed_BT[:, 1:]).sum(axis=1) * dt_s,
+        "heading_rad": wrap_free(poses_BT3[..., 2]),
+        "path_heading_rad": wrap_free(reading.yaw_BT),
+        "sharpest_rad_per_m": _sharpest(actions, poses_BT3, speed_BT * dt_s),
+        **offsets,
+    }
+    rows = zip(*(np.asarray(column).tolist() for column in columns.values()), strict=True)
+    s_range = zip(reading.s_BT.min(axis=1).tolist(), reading.s_BT.max(axis=1).tolist(), strict=True)
+    motions = []
+    for action, path, row, (low, high) in zip(actions, paths, rows, s_range, strict=True):
+        facts = dict(zip(columns, row, strict=True))
+        sign = facts.pop("sign")
+        motions.append(
+            Motion(
+                longitudinal=action.longitudinal,
+                lateral=action.lateral,
+                dt_s=dt_s,
+                on_map=path is not None,
+                path_turn=path.turn if path is not None else None,
+                facility=path is not None and any(low < s < high for s in path.facility_s),
+                lane_width_m=path.width_m if path is not None else thresholds.default_lane_width_m,
+                side=None if sign == 0 else "left" if sign > 0 else "right",
+                **facts,
+            )
+        )
+    return motions
+
+
+def wrap_free(yaw_BT: np.ndarray) -> np.ndarray:
+    """Total heading change [rad] along each row, full circles kept."""
+    return wrap_angle(np.diff(yaw_BT, axis=1)).sum(axis=1)
+
+
+def _in_frames(
+    poses_BT3: np.ndarray, choices: Sequence[Sequence[LanePath]], on_map: np.ndarray
+) -> tuple[LaneReading, list[LanePath | None]]:
+    """Lane frames where there are lanes; elsewhere the straight line through the first pose."""
+    first = poses_BT3[:, :1]
+    cos, sin = np.cos(first[..., 2]), np.sin(first[..., 2])
+    dx, dy = poses_BT3[..., 0] - first[..., 0], poses_BT3[..., 1] - first[..., 1]
+    straight = (cos * dx + sin * dy, -sin * dx + cos * dy, wrap_angle(poses_BT3[..., 2] - first[..., 2]))
+    reading = LaneReading(*straight)
+    paths: list[LanePath | None] = [None] * len(poses_BT3)
+    rows = np.flatnonzero(on_map)
+    if len(rows):
+        followed, chosen = follow(poses_BT3[rows], [choices[row] for row in rows])
+        for target, source in zip(reading, followed, strict=True):
+            target[rows] = source
+        for row, path in zip(rows, chosen, strict=True):
+            paths[row] = path
+    return reading, paths
+
+
+def _offsets(reading: LaneReading, thresholds: MotionThresholds) -> dict[str, np.ndarray]:
+    d_BT = reading.d_BT
+    start_B1 = d_BT[:, :1]
+    low, high = np.minimum(start_B1, 0.0), np.maximum(start_B1, 0.0)
+    beyond_BT = d_BT - np.clip(d_BT, low, high)
+    out = np.abs(beyond_BT) >= thresholds.offset_m
+    first = np.argmax(out, axis=1)
+    sign_B = np.where(out.any(axis=1), np.sign(np.take_along_axis(beyond_BT, first[:, None], axis=1)[:, 0]), 0.0)
+    toward_B = np.where(sign_B == 0.0, np.sign(beyond_BT.max(axis=1) + beyond_BT.min(axis=1)), sign_B)
+    sided_BT = beyond_BT * toward_B[:, None]
+    end_B1 = np.clip(d_BT[:, -1:], low, high)
+    return {
+        "sign": sign_B,
+        "start_m": d_BT[:, 0],
+        "start_yaw_rad": reading.yaw_BT[:, 0],
+        "peak_m": sided_BT.max(axis=1),
+        "end_m": sided_BT[:, -1],
+        "recentred_m": (np.abs(start_B1) - np.abs(end_B1))[:, 0],
+        "shift_m": d_BT[:, -1] - d_BT[:, 0],
+    }
+
+
+def _sharpest(actions: Sequence[MetaActions], poses_BT3: np.ndarray, step_BT: np.ndarray) -> np.ndarray:
+    """Largest mean turn rate [rad/m] of the segments in which the vehicle moves at least a metre."""
+    turned = np.zeros(poses_BT3.shape[:2])
+    np.cumsum(wrap_angle(np.diff(poses_BT3[..., 2], axis=1)), axis=1, out=turned[:, 1:])
+    driven = np.cumsum(np.abs(step_BT), axis=1)
+    sharpest = np.zeros(len(poses_BT3))
+    for i, action in enumerate(actions):
+        for start, end, name in action.lateral:
+            distance = driven[i, end - 1] - driven[i, start]
+            if name != "go_straight" and distance >= 1.0:
+                sharpest[i] = max(sharpest[i], abs(turned[i, end - 1] - turned[i, start]) / distance)
+    return sharpest
