@@ -66,14 +66,21 @@ pip_install() {
     "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "$@"
 }
 
-install_pins() { # FILE: progress and errors, without the three lines that pip has for every package
+count() { # TOTAL: from all that pip prints for every package, how far it is
+    local done=0 line
+    while IFS= read -r line; do
+        case $line in
+            Collecting* | Processing* | "Requirement already"*) ((++done % 40)) || echo "  $done of $1" ;;
+            "Installing collected"*) echo "  unpacking" ;;
+        esac
+    done
+}
+
+install_pins() { # FILE
     local total
     total=$(grep -vc '^#' "$1")
     echo "installing $total packages of $1"
-    pip_install --no-deps -r "$1" | awk -v total="$total" '
-        /^(Collecting|Requirement already satisfied)/ { if (++n % 40 == 0) { print "  " n " of " total; fflush() } next }
-        /^Installing collected/ { print "  unpacking"; fflush(); next }
-        /^(ERROR|error|WARNING: Retrying)/ || failed { failed = /ERROR|error/ || failed; print; fflush() }'
+    PYTHONUNBUFFERED=1 pip_install --no-deps -r "$1" | count "$total"
 }
 
 install_torch() {
