@@ -122,7 +122,7 @@ COMPONENT_RULES = (
     _rule("red_light", "red", r"\bred\s+(?:\w+\s+)?(?:light|signal)\b|\b(?:lights?|signals?)\b(?:\s+(?!green|yellow|amber)\w+){0,5}?\s+red\b"),
     _rule("yellow_light", "yellow amber", r"\b(?:yellow|amber)\s+(?:\w+\s+)?(?:light|signal)\b|\b(?:lights?|signals?)\b(?:\s+(?!green|red)\w+){0,5}?\s+(?:yellow|amber)\b"),
     _rule("green_light", "green", r"\bgreen\s+(?:\w+\s+)?(?:light|signal)\b|\b(?:lights?|signals?)\b(?:\s+(?!red|yellow|amber)\w+){0,5}?\s+green\b"),
-    _rule("stop_sign", "sign", r"\bstop[\s-]signs?\b"),
+    _rule("stop_sign", "sign", r"\bstop[\s-]signs?\b|\bsigns?\b(?:\s+\w+){0,3}\s+(?:says?|reads?|shows?|is\s+a)\s+stop\b"),
     _rule("yield_sign", "sign", r"\b(?:yield|give[\s-]way)[\s-]signs?\b"),
     _rule("construction", "construction work cone barrier barricade clos", r"\bconstruction\b|\b(?:road\s?|work\s?)(?:works?|zones?)\b|\bcones?\b|\bbarri(?:ers?|cades?)\b|\blanes?\s+(?:ahead\s+)?(?:is\s+)?clos(?:ed|ure)\b|\bclosed\s+lane\b"),
     _rule("speed_bump", "bump hump table cushion", r"\b(?:speed\s+)?(?:bumps?|humps?)\b|\bspeed\s+(?:tables?|cushions?)\b"),
@@ -132,7 +132,7 @@ COMPONENT_RULES = (
     _rule("clear_lane", "no nothing", rf"\bno\s+(?:lead(?:ing)?\s+)?(?:{_VEHICLE}|traffic|obstacles?|lead|one)\s+(?:is\s+|are\s+)?(?:ahead|in\s+front|in\s+(?:the|our|my)\s+(?:lane|way|path)|blocks?)|\bno\s+lead\b|\bnothing\s+(?:is\s+)?(?:ahead|in\s+(?:the|our|my)\s+way|in\s+front)\b"),
     _rule("route_end", "destination drop pick route goal arriv", r"\bdestination\b|\bdrop-?off\b|\bpick-?up\s+(?:point|spot|location)\b|\b(?:route|trip|drive)\s+(?:ends|is\s+over|finishes)\b|\bend\s+of\s+(?:the|our|my)\s+(?:route|trip)\b|\bgoal\b"),
     _rule("route_lane", "route navigation exit lane", r"\b(?:route|navigation)\b[^.;,]{0,30}?\b(?:lane|exit|leaves|ramp|highway|fork|split)\b|\b(?:to|for)\s+(?:take\s+|reach\s+|get\s+to\s+)?the\s+(?:next\s+|upcoming\s+)?exit\b|\bto\s+(?:reach|get\s+into|be\s+in)\s+the\s+(?:\w+\s+)?lane\b"),
-    _rule("route_turn", "route navigation turn", r"\b(?:route|navigation)\b(?:\s+(?!lane|needs)\w+){0,6}?\s+(?:turns?|left|right|turning)\b(?!\s+lane)|\bturns?\s+(?:on|of|in)\s+(?:the|our|my)\s+route\b|\b(?:upcoming|planned)\s+(?:(?:left|right)\s+)?turn\b(?!\s+lane)|\bfor\s+the\s+(?:left|right)\s+turn\b(?!\s+lane)"),
+    _rule("route_turn", "route navigation turn", r"\b(?:route|navigation)\b(?:\s+(?!lane|needs|so\b|and\b|but\b|ends|pull|merge|change)\w+){0,5}?\s+(?:turns?|left|right|turning)\b(?!\s+lane)|\bturns?\s+(?:on|of|in)\s+(?:the|our|my)\s+route\b|\b(?:upcoming|planned)\s+(?:(?:left|right)\s+)?turn\b(?!\s+lane)|\bfor\s+the\s+(?:left|right)\s+turn\b(?!\s+lane)"),
     _rule("bad_weather", "rain snow fog ice icy wet slipper visibility glare storm weather mist", r"\b(?:rain(?:y|ing|fall)?|snow(?:y|ing|fall)?|fog(?:gy)?|ice|icy|wet|slippery|(?:low|poor|reduced)\s+visibility|glare|storm(?:y)?|weather|mist)\b"),
 )
 """Order matters where names exclude each other, see `decision_text._components`."""

@@ -57,12 +57,13 @@ def parse_decisions(text: str) -> Claims:
     """The claims of a reasoning text; any text is legal, and one that says nothing readable has no claims."""
     plain = _normalised(text)
     clauses = _clauses(plain)
-    components = _components(plain)
-    longitudinal = _first(plain, clauses, LONGITUDINAL_RULES)
-    lateral = _first(plain, clauses, LATERAL_RULES)
+    rules = _fitting(plain)
+    components = _components(plain, rules.components)
+    longitudinal = _first(plain, clauses, rules.longitudinal)
+    lateral = _first(plain, clauses, rules.lateral)
     if longitudinal is None and lateral is None:
         bare = [clause._replace(kind="main", bare=True) for clause in clauses if clause.kind == "reason"]
-        longitudinal, lateral = _first(plain, bare, LONGITUDINAL_RULES), _first(plain, bare, LATERAL_RULES)
+        longitudinal, lateral = _first(plain, bare, rules.longitudinal), _first(plain, bare, rules.lateral)
     longitudinal_name = _longitudinal_name(plain, longitudinal, components)
     if lateral is not None and (lateral.hedged or _too_late(longitudinal_name, longitudinal, lateral)):
         lateral = None
@@ -109,16 +110,15 @@ class _Found(NamedTuple):
 _CONTRACTIONS = tuple(
     (re.compile(pattern), full)
     for pattern, full in (
-        (r"\bcan'?t\b|\bcannot\b", "can not"),
-        (r"\bwon'?t\b", "will not"),
+        (r"\bcan't\b", "can not"),
+        (r"\bwon't\b", "will not"),
         (r"n't\b", " not"),
-        (r"\bdont\b", "do not"),
         (r"'ll\b", " will"),
         (r"'re\b", " are"),
         (r"'m\b", " am"),
-        (r"\s+", " "),
     )
 )
+_RUN_TOGETHER = re.compile(r"\b(can|do|wo)(?:not|nt)\b")
 
 _JOINT = re.compile(
     r"(?P<stop>[.;:!?]+)|(?P<comma>,)"
@@ -143,11 +143,13 @@ _HEDGE = re.compile(
     r"|likely|about|anticipate|expect(?:ing)?|prepared)(?: (?!and\b)\w+){0,3} ?$"
 )
 _OTHERS_ACTION = re.compile(
-    r"\b(?:(?:that|which|who|it|they|them|him|her|vehicles?|cars?|trucks?|pedestrians?|cyclists?|traffic|bus|people|person"
-    r"|child|children|driver|drivers|others?)(?: (?:will|may|might|can|could|to|has to|is about to|about to|is|are))?"
-    r"|(?<!\bis )(?:the|a|an|bus|full|its|their|his|her|each|every|next|in-lane|all-way)) $"
+    r"\b(?:(?:that|which|who|it|they|them|him|her|vehicle|car|truck|pedestrian|cyclist|traffic|bus|person|child|driver)"
+    r" (?:will|may|might|can|could|to|has to|is about to|about to)"
+    r"|(?:that|which|who|they|vehicles|cars|trucks|buses|pedestrians|cyclists|people|children|drivers|others)"
+    r"(?: (?:will|may|might|can|could|to|have to|are about to|about to))?"
+    r"|(?:the|a|an|bus|full|its|their|his|her|each|every|next|in-lane|all-way)) $"
 )
-_BARE_NOUN = re.compile(r"\b(?:the|a|an|of|is|are|was|no|this|that|its|to|for|vehicles|cars|pedestrians|trucks|route|bus|lane) $")
+_BARE_NOUN = re.compile(r"\b(?:the|a|an|of|is|are|was|no|this|its|to|for|it|and it) $")
 _LEADS_IN_GERUND = re.compile(
     r"(?:^|\b(?:am|are|start|begin|keep|continue|by|is|be|after|before|and|then|now|we|i|while|prefer|suggests?|requires?|means?"
     r"|action|decision|plan|not|never|avoid|of|than|without) ?)(?:\w+ly )?$"
@@ -156,10 +158,11 @@ _IN_LANE = re.compile(r"\b(?:within|inside|in|without leaving|staying in) (?:the
 
 
 def _normalised(text: str) -> str:
-    plain = text.lower().replace("\u2019", "'").replace("\u2011", "-").strip()
-    for pattern, full in _CONTRACTIONS:
-        plain = pattern.sub(full, plain)
-    return plain
+    plain = " ".join(text.lower().replace("\u2019", "'").replace("\u2011", "-").split())
+    if "'" in plain:
+        for pattern, full in _CONTRACTIONS:
+            plain = pattern.sub(full, plain)
+    return _RUN_TOGETHER.sub(r"\1 not", plain)
 
 
 def _clauses(plain: str) -> list[_Clause]:
@@ -194,17 +197,14 @@ def _clause(plain: str, kind: str, start: int, end: int, hedged: bool) -> _Claus
     return _Clause(kind, start, end, hedged)
 
 
-def _first(plain: str, clauses: list[_Clause], rules: tuple[Rule, ...]) -> _Found | None:
+def _first(plain: str, clauses: list[_Clause], rules: list[Rule]) -> _Found | None:
     """The first claim of an axis: announced before later, certain before hedged."""
     found = []
-    fitting = [rule for rule in rules if any(trigger in plain for trigger in rule.triggers)]
-    if not fitting:
-        return None
     for clause in clauses:
         if clause.kind == "reason":
             continue
         best: _Found | None = None
-        for rule in fitting:
+        for rule in rules:
             claim = _claim(plain, clause, rule, best.start if best is not None else clause.end)
             best = claim if claim is not None else best
         if best is not None:
@@ -212,10 +212,41 @@ def _first(plain: str, clauses: list[_Clause], rules: tuple[Rule, ...]) -> _Foun
     return min(found, key=lambda f: (f.hedged, f.later, f.start), default=None)
 
 
+_ALL_RULES = (*LONGITUDINAL_RULES, *LATERAL_RULES, *COMPONENT_RULES)
+_TRIGGERED: dict[str, int] = {}
+"""Trigger -> bits of the rules that it makes worth trying."""
+for _bit, _any_rule in enumerate(_ALL_RULES):
+    for _trigger in _any_rule.triggers:
+        _TRIGGERED[_trigger] = _TRIGGERED.get(_trigger, 0) | 1 << _bit
+
+
+class _Fitting(NamedTuple):
+    longitudinal: list[Rule]
+    lateral: list[Rule]
+    components: list[Rule]
+
+
+def _fitting(plain: str) -> _Fitting:
+    """The rules whose triggers occur; most texts leave a few of a hundred."""
+    bits = 0
+    for trigger in [trigger for trigger in _TRIGGERED if trigger in plain]:
+        bits |= _TRIGGERED[trigger]
+    kept = _Fitting([], [], [])
+    while bits:
+        lowest = bits & -bits
+        place = lowest.bit_length() - 1
+        axis = 0 if place < len(LONGITUDINAL_RULES) else 1 if place < len(_ALL_RULES) - len(COMPONENT_RULES) else 2
+        kept[axis].append(_ALL_RULES[place])
+        bits ^= lowest
+    return kept
+
+
 def _claim(plain: str, clause: _Clause, rule: Rule, before: int) -> _Found | None:
     """The first place in a clause, before `before`, where a rule holds and the ego is the one who acts."""
-    for match in rule.pattern.finditer(plain, clause.start, clause.end):
+    position = clause.start
+    while match := rule.pattern.search(plain, position, clause.end):
         start = match.start()
+        position = start + 1
         if start >= before:
             return None
         if start > 0 and plain[start - 1] not in " ,.;:!?(\"'":
@@ -316,12 +347,10 @@ _EXCLUDES = {
 """Where the words of a component overlap those of the others, they are not about them."""
 
 
-def _components(plain: str) -> list[Evidence]:
+def _components(plain: str, rules: list[Rule]) -> list[Evidence]:
     """Causes that the text cites, in reading order; denied ones are none."""
     found: list[Evidence] = []
-    for rule in COMPONENT_RULES:
-        if not any(trigger in plain for trigger in rule.triggers):
-            continue
+    for rule in rules:
         for match in rule.pattern.finditer(plain):
             sentence = max(plain.rfind(mark, 0, match.start()) for mark in ".;,")
             if rule.name == "clear_lane" or not _WITHOUT.search(plain, sentence + 1, match.start()):

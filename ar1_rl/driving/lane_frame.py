@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -27,7 +27,11 @@ ALONG_LANE_RAD = 0.8
 SAME_DISTANCE_M = 0.3
 """Lanes and paths whose distances differ by less than this [m] lie on each other: the route decides."""
 FOOT_ITERATIONS = 6
-"""Steps of the foot point search; it converges after two or three on roads with radii over 10 m."""
+"""Most steps of the foot point search; it takes two or three on roads with radii over 10 m."""
+FOOT_TOLERANCE = 1e-6
+"""The search ends when no foot point moves by more than this share of a segment."""
+SEARCH_STRIDE = 8
+"""It starts from the nearest of every eighth point."""
 
 Turn = Literal["left", "right"]
 
@@ -44,6 +48,19 @@ class LanePath:
     """The way it turns at a junction."""
     facility_s: tuple[float, ...] = ()
     """Where it joins or leaves another road: s [m] of merges and splits."""
+
+    @cached_property
+    def segments_S6(self) -> np.ndarray:
+        """Per segment: begin x, y; direction x, y; heading at the begin, and its change up to the end.
+
+        A vertex points half-way between its two segments; the first and the last segment are straight at the ends.
+        """
+        step = np.diff(self.points_N2, axis=0)
+        unit = step / np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-12)[:, None]
+        along = np.arctan2(unit[:, 1], unit[:, 0])
+        half = 0.5 * wrap_angle(np.diff(along))
+        before, after = np.r_[0.0, half], np.r_[half, 0.0]
+        return np.column_stack([self.points_N2[:-1], unit, along - before, before + after])
 
 
 class LaneReading(NamedTuple):
@@ -100,55 +117,55 @@ def to_lane_frame(poses_BT3: np.ndarray, paths: Sequence[LanePath]) -> LaneReadi
     """Poses [B, T, 3] in the frames of B paths, one for each trajectory; s is 0 at the start of the path."""
     unique = list({id(path): path for path in paths}.values())
     index = {id(path): i for i, path in enumerate(unique)}
-    path_B1 = np.array([index[id(path)] for path in paths])[:, None]
-    table = _table(unique)
-    length_B1 = table.segments_P[path_B1]
-    start_B1 = _nearest(poses_BT3[:, 0, :2], table, path_B1[:, 0])[:, None]
+    table = _Table.of(unique)
+    path_B = np.array([index[id(path)] for path in paths])
+    first_B1, segments_B1 = table.first_P[path_B][:, None], table.segments_P[path_B][:, None]
     moved = np.hypot(*np.moveaxis(np.diff(poses_BT3[..., :2], axis=1), -1, 0))
-    segment = start_B1 + np.concatenate([np.zeros((len(moved), 1)), np.cumsum(moved, axis=1)], axis=1) / STEP_M
+    segment = np.zeros(poses_BT3.shape[:2])
+    np.cumsum(moved / STEP_M, axis=1, out=segment[:, 1:])
+    segment += _nearest(poses_BT3[:, 0, :2], table, first_B1, segments_B1)
+    x, y = poses_BT3[..., 0], poses_BT3[..., 1]
     for _ in range(FOOT_ITERATIONS):
-        at = np.clip(segment.astype(np.int64), 0, length_B1 - 1)
-        ux, uy = table.unit_PN2[path_B1, at, 0], table.unit_PN2[path_B1, at, 1]
-        dx = poses_BT3[..., 0] - table.points_PN2[path_B1, at, 0]
-        dy = poses_BT3[..., 1] - table.points_PN2[path_B1, at, 1]
+        at = np.clip(segment.astype(np.int64), 0, segments_B1 - 1)
+        row = first_B1 + at
+        ux, uy = table.ux_S[row], table.uy_S[row]
+        dx, dy = x - table.x_S[row], y - table.y_S[row]
         share = (dx * ux + dy * uy) / STEP_M
+        settled = np.abs(at + share - segment).max() < FOOT_TOLERANCE
         segment = at + share
-    d = ux * dy - uy * dx
-    yaw = table.yaw_PN[path_B1, at] + np.clip(share, 0.0, 1.0) * table.bend_PN[path_B1, at]
-    return LaneReading(segment * STEP_M, d, wrap_angle(poses_BT3[..., 2] - yaw))
+        if settled:
+            break
+    yaw = table.yaw_S[row] + np.clip(share, 0.0, 1.0) * table.bend_S[row]
+    return LaneReading(segment * STEP_M, ux * dy - uy * dx, wrap_angle(poses_BT3[..., 2] - yaw))
 
 
 class _Table(NamedTuple):
-    """Paths as padded arrays; `segments_P` counts the segments that are real."""
+    """The segments (S) of several paths, one after the other; path p has `segments_P[p]` from `first_P[p]` on."""
 
-    points_PN2: np.ndarray
-    unit_PN2: np.ndarray
-    yaw_PN: np.ndarray
-    bend_PN: np.ndarray
+    x_S: np.ndarray
+    y_S: np.ndarray
+    ux_S: np.ndarray
+    uy_S: np.ndarray
+    yaw_S: np.ndarray
+    """Direction of the vertex where a segment begins."""
+    bend_S: np.ndarray
+    """Change of direction to the vertex where it ends."""
+    first_P: np.ndarray
     segments_P: np.ndarray
 
-
-def _table(paths: Sequence[LanePath]) -> _Table:
-    longest = max(len(path.points_N2) for path in paths)
-    padded = [np.pad(p.points_N2, ((0, longest - len(p.points_N2)), (0, 0)), mode="edge") for p in paths]
-    points = np.stack(padded)
-    segments = np.array([len(path.points_N2) - 1 for path in paths])
-    step = np.diff(points, axis=1)
-    unit = step / np.maximum(np.hypot(step[..., 0], step[..., 1]), 1e-12)[..., None]
-    along = np.arctan2(unit[..., 1], unit[..., 0])
-    bend = wrap_angle(np.diff(along, axis=1))
-    real = np.arange(bend.shape[1]) < segments[:, None] - 1
-    bend = np.where(real, bend, 0.0)
-    # A vertex points half-way between its two segments; the first and last segment keep their own direction.
-    before = np.pad(bend, ((0, 0), (1, 0)))
-    after = np.pad(bend, ((0, 0), (0, 1)))
-    return _Table(points, unit, along - 0.5 * before, 0.5 * (before + after), segments)
+    @classmethod
+    def of(cls, paths: Sequence[LanePath]) -> _Table:
+        segments = np.array([len(path.points_N2) - 1 for path in paths])
+        columns = np.concatenate([path.segments_S6 for path in paths]).T
+        return cls(*np.ascontiguousarray(columns), np.cumsum(segments) - segments, segments)
 
 
-def _nearest(points_B2: np.ndarray, table: _Table, path_B: np.ndarray) -> np.ndarray:
-    """Index of the path's point nearest to a position."""
-    gap = table.points_PN2[path_B] - points_B2[:, None, :]
-    return np.einsum("bnk,bnk->bn", gap, gap).argmin(axis=1).astype(float)
+def _nearest(points_B2: np.ndarray, table: _Table, first_B1: np.ndarray, segments_B1: np.ndarray) -> np.ndarray:
+    """Index [B, 1] of a segment near each position, to start the foot point search from."""
+    at = np.minimum(np.arange(0, segments_B1.max(), SEARCH_STRIDE), segments_B1 - 1)
+    row = first_B1 + at
+    gap = (table.x_S[row] - points_B2[:, :1]) ** 2 + (table.y_S[row] - points_B2[:, 1:]) ** 2
+    return np.take_along_axis(at, gap.argmin(axis=1)[:, None], axis=1).astype(float)
 
 
 def _distance_to_origin(lane: Lane) -> float:
