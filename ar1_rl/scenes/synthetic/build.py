@@ -59,7 +59,7 @@ def to_scene(driven: DrivenWorld, scene_id: str, wording_choice: int) -> Scene:
     annotation = ChainOfCausation(
         decisions=cause.decisions,
         components=cause.components,
-        text=sentence(cause.wording, cause.decisions, wording_choice),
+        text=sentence(cause.wording, cause.side, wording_choice),
         labeller=SOURCE,
     )
     return Scene(
@@ -150,9 +150,15 @@ def _lanes(world: World, line: RoadLine) -> tuple[Lane, ...]:
     if layout.turn is not None:
         begin, end, side = layout.turn
         lanes = [
-            lane("lane_ego", 0.0, end=begin, successor_ids=("lane_turn",), **beside),
+            lane("lane_ego", 0.0, end=begin, successor_ids=("lane_turn", "lane_through"), **beside),
             lane("lane_turn", 0.0, start=begin, end=end, turn=side, successor_ids=("lane_exit",)),
             lane("lane_exit", 0.0, start=end),
+            Lane(
+                lane_id="lane_through",
+                centerline_N2=_straight_on(line, begin, ((0.0, 0.0), (CROSSING_M, 0.0))),
+                width_m=width,
+                speed_limit_mps=world.speed_limit_mps,
+            ),
         ]
     elif layout.lane_end_m is not None:
         lanes = [lane("lane_ego", 0.0, end=layout.lane_end_m, **beside)]
@@ -186,11 +192,15 @@ def _drivable_area(layout: Layout, line: RoadLine, step: int) -> tuple[np.ndarra
     whole = _strip(line, right, left, MAP_START_M, min(MAP_END_M, ROAD_END_M), step)
     if layout.turn is None:
         return (whole,)
-    x, y, yaw = line.poses_N3[grid_index(layout.turn[0]) - 1]
+    corners = ((-1.0, right), (CROSSING_M, right), (CROSSING_M, left), (-1.0, left))
+    return (whole, _straight_on(line, layout.turn[0], corners))
+
+
+def _straight_on(line: RoadLine, start: float, corners: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """Points given ahead and to the left of where the road is at `start`."""
+    x, y, yaw = line.poses_N3[grid_index(start)]
     cos, sin = math.cos(yaw), math.sin(yaw)
-    corners = [(0.0, right), (CROSSING_M, right), (CROSSING_M, left), (0.0, left)]
-    ahead = np.array([(x + cos * u - sin * w, y + sin * u + cos * w) for u, w in corners])
-    return (whole, ahead)
+    return np.array([(x + cos * u - sin * w, y + sin * u + cos * w) for u, w in corners])
 
 
 def _strip(line: RoadLine, right: float, left: float, start: float, end: float, step: int) -> np.ndarray:

@@ -32,6 +32,8 @@ class ExpertStyle:
     easing_jerk_mps3: float = 2.0
     """At the end of a braking manoeuvre, where the deceleration fades out."""
     speed_gain_per_s: float = 0.8
+    zone_slack_mps: float = 0.3
+    """So close to a zone's speed, that speed is held."""
     slowing_mps2: float = 0.9
     """The most it takes to come down to a lower set speed."""
     line_margin_m: float = 0.8
@@ -166,7 +168,8 @@ class _SpeedPlan:
     def _free(self, v: float) -> float:
         goal = self.world.set_speed_mps
         for start, speed in self.zones:
-            goal = min(goal, speed) if v <= speed + 0.3 else goal
+            if v <= speed + self.style.zone_slack_mps:
+                goal = min(goal, speed)
         if v > goal:
             return max(self.style.speed_gain_per_s * (goal - v), -self.style.slowing_mps2)
         if goal <= 0.0:

@@ -21,20 +21,20 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 WEIGHTS = {
     "crossing_pedestrian": 9.0,
-    "slow_truck": 8.5,
-    "turn": 8.5,
-    "red_light": 10.0,
+    "slow_truck": 8.0,
+    "turn": 8.0,
+    "red_light": 8.5,
     "cut_in": 7.0,
     "sharp_curve": 7.0,
-    "stop_sign": 7.0,
-    "parked_car": 6.5,
+    "stop_sign": 6.0,
+    "parked_car": 6.0,
     "route_lane_change": 6.0,
     "lead_slower": 7.0,
     "lead_braking": 5.0,
     "merge": 5.0,
     "pull_over": 4.0,
-    "aborted_lane_change": 1.5,
-    "clear_road": 8.0,
+    "aborted_lane_change": 2.5,
+    "clear_road": 11.0,
 }
 """Relative frequency of each kind."""
 
@@ -44,7 +44,7 @@ class SyntheticConfig:
     """What is generated, and what a drive must be like to become a scene."""
 
     weights: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
-    smallest_gap_m: float = 0.75
+    smallest_gap_m: float = 0.7
     """Between the expert and anyone else, in road coordinates; above the 0.5 m of a close encounter."""
     largest_deceleration_mps2: float = 3.7
     largest_lateral_mps2: float = 3.0
@@ -69,6 +69,14 @@ def generate_scenes(
         yield to_scene(driven, scene_id(seed, split, number), choice)
 
 
+def parse_scene_id(name: str) -> tuple[int, Split, int]:
+    """Seed, split and number of a scene that `generate_scenes` made; ConfigError for any other id."""
+    parts = name.split("/")
+    if len(parts) != 4 or parts[0] != "synthetic" or parts[1] not in SPLITS or not (parts[2] + parts[3]).isdigit():
+        raise ConfigError(f"scene id: got {name!r}, allowed synthetic/SPLIT/SEED/NUMBER")
+    return int(parts[2]), SPLITS[SPLITS.index(parts[1])], int(parts[3])
+
+
 def scene_id(seed: int, split: Split, number: int) -> str:
     """Names the scene; `draw_driven` finds its world again from the same three values."""
     return f"synthetic/{split}/{seed}/{number}"
@@ -89,7 +97,8 @@ def draw_driven(seed: int, split: Split, number: int, config: SyntheticConfig) -
         driven = drive_world(CAUSES[kind](draw))
         if _fault(driven, config) is None:
             return driven, choice
-    raise SceneError(f"{scene_id(seed, split, number)}: no drivable world of kind {kind!r} in {config.attempts} attempts")
+    name = scene_id(seed, split, number)
+    raise SceneError(f"{name}: no drivable world of kind {kind!r} in {config.attempts} attempts")
 
 
 def _fault(driven: DrivenWorld, config: SyntheticConfig) -> str | None:

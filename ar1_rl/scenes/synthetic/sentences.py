@@ -6,7 +6,29 @@ so that the same world always says the same thing.
 
 from __future__ import annotations
 
-from ...driving.decisions import Decisions
+from ...driving.decisions import SIDED_DECISIONS, Decisions, Side
+
+DECIDED = {
+    "clear_road": ("set_speed_tracking", "lane_keeping"),
+    "resume_speed": ("set_speed_tracking", "lane_keeping"),
+    "lead_slower": ("lead_obstacle_following", "lane_keeping"),
+    "lead_braking": ("lead_obstacle_following", "lane_keeping"),
+    "cut_in": ("lead_obstacle_following", "lane_keeping"),
+    "red_light": ("stop", "lane_keeping"),
+    "stop_sign": ("stop", "lane_keeping"),
+    "crossing_pedestrian": ("yield", "lane_keeping"),
+    "parked_inside": ("set_speed_tracking", "in_lane_nudge"),
+    "parked_beyond": ("set_speed_tracking", "out_of_lane_nudge"),
+    "slow_truck": ("passing_acceleration", "lane_change"),
+    "sharp_curve": ("speed_adaptation", "lane_keeping"),
+    "turn": ("speed_adaptation", "turn"),
+    "route_lane_change": ("set_speed_tracking", "lane_change"),
+    "blocked_lane_change": ("gap_searching", "lane_change"),
+    "merge": ("set_speed_tracking", "merge_split"),
+    "pull_over": ("stop", "pull_over"),
+    "aborted_lane_change": ("set_speed_tracking", "lateral_abort"),
+}
+"""Wording of a cause -> the longitudinal and lateral decision that follow from it."""
 
 FRAMES = (
     "{longitudinal} and {lateral} because {cause}",
@@ -14,7 +36,7 @@ FRAMES = (
     "{longitudinal} and {lateral} since {cause}",
     "{cause} so {longitudinal} and {lateral}",
     "{cause} so {lateral} and {longitudinal}",
-    "since {cause} {longitudinal} and {lateral}",
+    "{lateral} and {longitudinal} since {cause}",
 )
 
 _FOLLOW = ("keep distance to the lead vehicle", "follow the lead vehicle", "slow down behind the lead vehicle")
@@ -48,20 +70,25 @@ LATERAL = {
     "lateral_abort": ("abort the {side} lane change", "abort the lane change to the {side}"),
 }
 
+_PARKED = ("a parked vehicle blocks the way", "a parked car is ahead", "there is a parked car")
+
 CAUSES = {
     "clear_road": ("the lane ahead is clear", "the lane is clear", "the lane ahead is free"),
     "resume_speed": ("the lane ahead is clear", "the lane is clear", "the lane ahead is free"),
-    "lead_slower": ("it is slower", "it drives slowly", "the vehicle ahead is slower", "the lead is slow"),
-    "lead_braking": ("it is braking", "it brakes", "the vehicle ahead brakes", "the lead brakes"),
+    "lead_slower": ("the vehicle ahead is slower", "the lead vehicle is slow", "the car ahead drives slowly"),
+    "lead_braking": ("the vehicle ahead brakes", "the lead vehicle is braking", "the car ahead is braking"),
     "cut_in": ("a vehicle cuts in", "a car is cutting in", "another vehicle cuts in ahead"),
     "red_light": ("the light is red", "the traffic light ahead is red", "there is a red light"),
-    "stop_sign": ("there is a stop sign", "a stop sign is ahead", "of the stop sign"),
+    "stop_sign": ("there is a stop sign", "a stop sign is ahead", "the stop sign is ahead"),
     "crossing_pedestrian": ("a pedestrian is crossing", "a pedestrian crosses ahead", "a pedestrian enters the road"),
-    "parked_car": ("a parked vehicle blocks the way", "a parked car is ahead", "there is a parked car"),
+    "parked_inside": _PARKED,
+    "parked_beyond": _PARKED,
     "slow_truck": ("a slow truck is ahead", "the truck ahead is slow", "there is a slow vehicle ahead"),
+    "speed_bump": ("a speed bump is ahead", "there is a speed bump"),
+    "lead_stands": ("the lead vehicle has stopped", "the vehicle ahead has stopped"),
     "sharp_curve": ("a sharp curve is ahead", "the curve ahead is sharp", "there is a sharp curve"),
-    "turn": ("the route turns here", "the route turns at the junction", "of the turn on the route"),
-    "route_lane_change": ("the route needs that lane", "the route needs the other lane", "of the route"),
+    "turn": ("the route turns here", "the route turns at the junction", "the route needs this turn"),
+    "route_lane_change": ("the route needs that lane", "the route needs the other lane", "the route goes on there"),
     "blocked_lane_change": ("a car beside blocks the route", "the route is blocked by a car beside"),
     "merge": ("the lane ends", "the lane ends ahead", "the current lane is ending"),
     "pull_over": ("the route ends here", "the destination is here", "this is the destination"),
@@ -69,15 +96,34 @@ CAUSES = {
 }
 
 
-def sentence(wording: str, decisions: Decisions, choice: int) -> str:
-    """The sentence for these decisions and the cause named `wording`; any non-negative `choice` is valid."""
-    longitudinal = LONGITUDINAL_OF_WORDING.get(wording) or LONGITUDINAL[decisions.longitudinal or ""]
+MOST_WORDS = 16
+"""A longer sentence is passed over for another."""
+
+
+def decisions_of(wording: str, side: Side | None = None) -> Decisions:
+    """The decisions that go with a wording; `side` is dropped where they have none."""
+    longitudinal, lateral = DECIDED[wording]
+    return Decisions(longitudinal, lateral, side if lateral in SIDED_DECISIONS else None)
+
+
+def sentence(wording: str, side: Side | None, choice: int, cause: str | None = None) -> str:
+    """The sentence for a wording; any non-negative `choice` is valid.
+
+    `cause` is the wording whose cause is named instead of the right one: for wrong labels.
+    """
+    while len((text := _filled(wording, side, choice, cause or wording)).split()) > MOST_WORDS:
+        choice += 1
+    return text
+
+
+def _filled(wording: str, side: Side | None, choice: int, cause: str) -> str:
+    longitudinal, lateral = DECIDED[wording]
     picked = {}
     for name, phrases in (
-        ("longitudinal", longitudinal),
-        ("lateral", LATERAL[decisions.lateral or ""]),
-        ("cause", CAUSES[wording]),
+        ("longitudinal", LONGITUDINAL_OF_WORDING.get(wording) or LONGITUDINAL[longitudinal]),
+        ("lateral", LATERAL[lateral]),
+        ("cause", CAUSES[cause]),
     ):
         choice, index = divmod(choice, len(phrases))
-        picked[name] = phrases[index].format(side=decisions.side)
+        picked[name] = phrases[index].format(side=side)
     return FRAMES[choice % len(FRAMES)].format(**picked)

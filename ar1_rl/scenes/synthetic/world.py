@@ -11,10 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from ...driving.decisions import Decisions
+from ...driving.decisions import Decisions, Side
 from ...driving.scene import SCENE_STEPS, CriticalComponent, Route
 from ...driving.trajectory import DT_S, HISTORY_STEPS
 from .road import Road
+from .sentences import decisions_of
 
 EGO_LENGTH_M, EGO_WIDTH_M = 4.8, 2.0
 TIMES_T = (np.arange(SCENE_STEPS) - (HISTORY_STEPS - 1)) * DT_S
@@ -55,7 +56,7 @@ class Actor:
     """Relative to the road."""
 
     def road_track(self) -> tuple[np.ndarray, np.ndarray]:
-        """s and d [80] on the scene clock."""
+        """Road coordinates s and d [80] on the scene clock."""
         return self._along(), self._across()
 
     def _along(self) -> np.ndarray:
@@ -134,18 +135,19 @@ class Layout:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why the expert acts, and what it decides. `wording` names the row of sentences that fit."""
+    """Why the expert acts. `wording` names a row of `sentences.DECIDED`; `side` is where its decision goes."""
 
     wording: str
-    decisions: Decisions
     components: tuple[CriticalComponent, ...]
+    side: Side | None = None
+
+    @property
+    def decisions(self) -> Decisions:
+        """What the expert decides."""
+        return decisions_of(self.wording, self.side)
 
 
-CLEAR = Cause(
-    wording="clear_road",
-    decisions=Decisions(longitudinal="set_speed_tracking", lateral="lane_keeping"),
-    components=(CriticalComponent(name="clear_lane", element_id="lane_ego"),),
-)
+CLEAR = Cause("clear_road", (CriticalComponent(name="clear_lane", element_id="lane_ego"),))
 
 
 @dataclass(frozen=True, kw_only=True)

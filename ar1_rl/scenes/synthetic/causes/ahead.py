@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ....driving.decisions import Decisions
 from ....driving.scene import CriticalComponent
 from ..draw import Draw
 from ..expert import STYLE, following_distance
@@ -15,7 +14,6 @@ from .common import distractors, front_gap, gentle_road, green_light, layout, re
 EXPERT_GAIN_MPS2 = 1.2
 """`World.acceleration_mps2` of these kinds."""
 REACTION_S = 0.5
-FOLLOW = Decisions(longitudinal="lead_obstacle_following", lateral="lane_keeping")
 
 
 def lead_slower(draw: Draw) -> World:
@@ -68,11 +66,11 @@ def cut_in(draw: Draw) -> World:
     others = distractors(draw, lanes, speed, left=side < 0, right=side > 0)
     return World(
         kind="cut_in",
-        cause=Cause("cut_in", FOLLOW, (_cited("cut_in_vehicle", lead),)),
+        cause=Cause("cut_in", (_cited("cut_in_vehicle", lead),)),
         speed_mps=speed,
         set_speed_mps=speed,
         speed_limit_mps=speed_limit(speed),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=draw.uniform(0.3, 0.5),
         history_acceleration_mps2=steady(draw),
@@ -88,11 +86,11 @@ def _following(draw: Draw, kind: str, lead: Actor, speed: float, left: tuple[int
         others += (_blocker(draw, lanes.lane_width_m, speed),)
     return World(
         kind=kind,
-        cause=Cause(kind, FOLLOW, (_cited("lead_vehicle", lead),)),
+        cause=Cause(kind, (_cited("lead_vehicle", lead),)),
         speed_mps=speed,
         set_speed_mps=speed,
         speed_limit_mps=speed_limit(speed),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=reaction(draw),
         history_acceleration_mps2=steady(draw),

@@ -19,15 +19,18 @@ SPEED_LIMITS_MPS = (8.3, 11.1, 13.9, 16.7, 19.4, 22.2, 25.0)
 """30 to 90 km/h."""
 
 STRAIGHT_SHARE = 0.5
-GENTLE_CURVATURE_PER_M = 0.0012
-"""At most: a curve of 800 m radius."""
+GENTLE_CURVATURE_PER_M = 0.004
+"""At most: a curve of 250 m radius."""
+GENTLE_LATERAL_MPS2 = 0.7
+"""At most: what a gentle curve asks of a vehicle at speed."""
 
 
-def gentle_road(draw: Draw) -> Road:
-    """Straight, or of one small curvature all along."""
+def gentle_road(draw: Draw, speed_mps: float) -> Road:
+    """Straight, or of one small curvature all along, which can be driven at this speed."""
     if draw.chance(STRAIGHT_SHARE):
         return Road()
-    return Road(((0.0, draw.uniform(-GENTLE_CURVATURE_PER_M, GENTLE_CURVATURE_PER_M)),))
+    largest = min(GENTLE_CURVATURE_PER_M, GENTLE_LATERAL_MPS2 / max(speed_mps, 1.0) ** 2)
+    return Road(((0.0, draw.uniform(-largest, largest)),))
 
 
 def layout(draw: Draw, left: tuple[int, ...] = (0, 1), right: tuple[int, ...] = (0, 1), **fields) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....driving.decisions import Decisions
+from ....driving.decisions import Side
 from ....driving.scene import CriticalComponent
 from ..draw import Draw
 from ..world import EGO_LENGTH_M, Cause, Move, World
@@ -19,16 +19,15 @@ def slow_truck(draw: Draw) -> World:
     truck = vehicle(draw, "bus" if draw.chance(0.3) else "truck", s_m=0.0, speed_mps=speed - draw.uniform(0.0, 1.0))
     truck = replace(truck, s_m=front_gap(truck.length_m, draw.uniform(0.6, 1.2) * speed + 5.0))
     delay = reaction(draw)
-    decisions = Decisions(longitudinal="passing_acceleration", lateral="lane_change", side="left")
     cited = CriticalComponent(name="slow_vehicle", element_id=truck.element_id, uncertainty="low")
     others = distractors(draw, replace(lanes, lanes_left=0), speed, left=False)
     return World(
         kind="slow_truck",
-        cause=Cause("slow_truck", decisions, (cited,)),
+        cause=Cause("slow_truck", (cited,), "left"),
         speed_mps=speed,
         set_speed_mps=speed + gain,
         speed_limit_mps=speed_limit(speed + gain),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=delay,
         acceleration_mps2=draw.uniform(1.0, 1.35),
@@ -42,7 +41,7 @@ def route_lane_change(draw: Draw) -> World:
     blocked = draw.chance(0.4)
     speed = draw.uniform(8.0, 20.0)
     side = draw.pick((-1.0, 1.0))
-    name = "left" if side > 0 else "right"
+    name: Side = "left" if side > 0 else "right"
     lanes = layout(draw, left=(1,) if side > 0 else (0, 1), right=(1,) if side < 0 else (0, 1))
     delay = reaction(draw)
     cited = [CriticalComponent(name="route_lane", element_id=f"lane_{name}_1")]
@@ -56,16 +55,13 @@ def route_lane_change(draw: Draw) -> World:
         set_speed = speed - draw.uniform(2.2, 3.0)
         begin = speed * draw.uniform(2.0, 2.4)
         duration = draw.uniform(3.0, 3.4)
-    decisions = Decisions(
-        longitudinal="gap_searching" if blocked else "set_speed_tracking", lateral="lane_change", side=name
-    )
     return World(
         kind="route_lane_change",
-        cause=Cause("blocked_lane_change" if blocked else "route_lane_change", decisions, tuple(cited)),
+        cause=Cause("blocked_lane_change" if blocked else "route_lane_change", tuple(cited), name),
         speed_mps=speed,
         set_speed_mps=set_speed,
         speed_limit_mps=speed_limit(speed),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=delay,
         history_acceleration_mps2=steady(draw),
@@ -83,14 +79,14 @@ def merge(draw: Draw) -> World:
     delay = reaction(draw)
     length = speed * draw.uniform(3.3, 4.2)
     lanes = replace(lanes, lane_end_m=speed * delay + length + draw.uniform(4.0, 20.0))
-    decisions = Decisions(longitudinal="set_speed_tracking", lateral="merge_split", side="left" if side > 0 else "right")
+    ending = CriticalComponent(name="ending_lane", element_id="lane_ego")
     return World(
         kind="merge",
-        cause=Cause("merge", decisions, (CriticalComponent(name="ending_lane", element_id="lane_ego"),)),
+        cause=Cause("merge", (ending,), "left" if side > 0 else "right"),
         speed_mps=speed,
         set_speed_mps=speed,
         speed_limit_mps=speed_limit(speed),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=delay,
         history_acceleration_mps2=steady(draw),
@@ -104,28 +100,29 @@ def aborted_lane_change(draw: Draw) -> World:
     """A lane change has begun, and a faster vehicle comes up in the lane it was to end in."""
     speed = draw.uniform(8.0, 18.0)
     side = draw.pick((-1.0, 1.0))
-    name = "left" if side > 0 else "right"
-    lanes = layout(draw, left=(1,) if side > 0 else (0,), right=(1,) if side < 0 else (0,))
+    name: Side = "left" if side > 0 else "right"
+    lanes = layout(
+        draw, left=(1,) if side > 0 else (0,), right=(1,) if side < 0 else (0,), lane_width_m=draw.uniform(3.6, 3.9)
+    )
     delay = draw.uniform(0.3, 0.5)
     closing = vehicle(draw, "car", s_m=0.0, d_m=side * lanes.lane_width_m, speed_mps=speed + draw.uniform(2.5, 5.0))
     closing = replace(closing, s_m=-EGO_LENGTH_M - draw.uniform(2.0, 9.0))
-    begun = speed * draw.uniform(0.8, 1.1)
-    decisions = Decisions(longitudinal="set_speed_tracking", lateral="lateral_abort", side=name)
+    begun = speed * draw.uniform(0.8, 1.0)
     cited = CriticalComponent(name="adjacent_vehicle", element_id=closing.element_id, uncertainty="low")
     return World(
         kind="aborted_lane_change",
-        cause=Cause("aborted_lane_change", decisions, (cited,)),
+        cause=Cause("aborted_lane_change", (cited,), name),
         speed_mps=speed,
         set_speed_mps=speed,
         speed_limit_mps=speed_limit(speed),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=delay,
         route="lane_left" if side > 0 else "lane_right",
         actors=(closing, *distractors(draw, lanes, speed, left=False, right=False)),
         signals=green_light(draw, 0.1),
         moves=(
-            Move(-begun, speed * draw.uniform(4.4, 5.0), side * lanes.lane_width_m),
-            Move(speed * delay, speed * draw.uniform(3.6, 4.4), 0.0),
+            Move(-begun, speed * draw.uniform(5.4, 6.2), side * lanes.lane_width_m),
+            Move(speed * delay, speed * draw.uniform(3.4, 4.0), 0.0),
         ),
     )

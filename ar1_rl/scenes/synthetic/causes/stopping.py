@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....driving.decisions import Decisions
 from ....driving.scene import CriticalComponent
 from ..draw import Draw
 from ..expert import STYLE
 from ..world import EGO_LENGTH_M, Cause, Move, Signal, World
 from .common import distractors, gentle_road, green_light, layout, reaction, speed_limit, steady, vehicle
 
-STOP = Decisions(longitudinal="stop", lateral="lane_keeping")
 LONGEST_BRAKING_S = 4.2
 """So that the vehicle stands for some ticks before the horizon ends."""
 
@@ -46,15 +44,14 @@ def crossing_pedestrian(draw: Draw) -> World:
         role="crossing",
         yaw_rad=-side * 1.5708,
     )
-    decisions = Decisions(longitudinal="yield", lateral="lane_keeping")
+    cited = CriticalComponent(name="pedestrian", element_id=person.element_id, uncertainty="low")
     return World(
         kind="crossing_pedestrian",
-        cause=Cause("crossing_pedestrian", decisions, (CriticalComponent(
-            name="pedestrian", element_id=person.element_id, uncertainty="low"),)),
+        cause=Cause("crossing_pedestrian", (cited,)),
         speed_mps=speed,
         set_speed_mps=speed,
         speed_limit_mps=speed_limit(speed),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=draw.uniform(0.3, 0.6),
         history_acceleration_mps2=steady(draw),
@@ -70,14 +67,13 @@ def pull_over(draw: Draw) -> World:
     delay = reaction(draw)
     target = -(lanes.lane_width_m + lanes.shoulder_m) / 2
     length = speed * (draw.uniform(1.1, 1.4) + speed / (2 * STYLE.late_braking_mps2))
-    decisions = Decisions(longitudinal="stop", lateral="pull_over", side="right")
     return World(
         kind="pull_over",
-        cause=Cause("pull_over", decisions, (CriticalComponent(name="route_end"),)),
+        cause=Cause("pull_over", (CriticalComponent(name="route_end"),), "right"),
         speed_mps=speed,
         set_speed_mps=speed,
         speed_limit_mps=speed_limit(speed),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=delay,
         history_acceleration_mps2=steady(draw),
@@ -112,11 +108,11 @@ def _at_line(draw: Draw, kind: str, speed: float, line: float, delay: float) -> 
     lanes = layout(draw)
     return World(
         kind=kind,
-        cause=Cause(kind, STOP, (CriticalComponent(name=kind, element_id=signal.element_id),)),
+        cause=Cause(kind, (CriticalComponent(name=kind, element_id=signal.element_id),)),
         speed_mps=speed,
         set_speed_mps=max(speed, 6.0),
         speed_limit_mps=speed_limit(max(speed, 8.0)),
-        road=gentle_road(draw),
+        road=gentle_road(draw, speed),
         layout=lanes,
         reaction_s=delay,
         history_acceleration_mps2=steady(draw) if speed else 0.0,

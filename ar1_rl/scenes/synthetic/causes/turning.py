@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ....driving.decisions import Decisions
+from ....driving.decisions import Side
 from ....driving.scene import CriticalComponent
 from ..draw import Draw
 from ..expert import STYLE
@@ -30,10 +30,9 @@ def sharp_curve(draw: Draw) -> World:
     arc = max(angle / curvature - ramp, 10.0)
     road = Road(_bend(start, ramp, arc, side * curvature))
     lanes = layout(draw, left=(0,), right=(0,))
-    decisions = Decisions(longitudinal="speed_adaptation", lateral="lane_keeping")
     return World(
         kind="sharp_curve",
-        cause=Cause("sharp_curve", decisions, (CriticalComponent(name="curve", element_id="lane_ego"),)),
+        cause=Cause("sharp_curve", (CriticalComponent(name="curve", element_id="lane_ego"),)),
         speed_mps=speed,
         set_speed_mps=speed,
         speed_limit_mps=speed_limit(speed),
@@ -57,17 +56,16 @@ def turn(draw: Draw) -> World:
     start = speed * (delay + braking / (2 * STYLE.jerk_mps3)) + (speed**2 - slow**2) / (2 * braking)
     ramp = draw.uniform(5.0, 7.0)
     arc = (math.pi / 2) * radius - ramp
-    name = "left" if left else "right"
+    name: Side = "left" if left else "right"
     lanes = Layout(
         lane_width_m=draw.uniform(3.4, 3.9),
         oncoming=draw.chance(0.7),
         shoulder_m=draw.uniform(0.8, 1.4),
         turn=(start, start + 2 * ramp + arc, name),
     )
-    decisions = Decisions(longitudinal="speed_adaptation", lateral="turn", side=name)
     return World(
         kind="turn",
-        cause=Cause("turn", decisions, (CriticalComponent(name="route_turn", element_id="lane_turn"),)),
+        cause=Cause("turn", (CriticalComponent(name="route_turn", element_id="lane_turn"),), name),
         speed_mps=speed,
         set_speed_mps=speed,
         speed_limit_mps=speed_limit(speed),
