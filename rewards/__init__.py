@@ -2,3 +2,33 @@
 
 From a config: `rewards.loading.build_mix`. In a script of one's own: `CompositeReward`.
 """
+
+from .comfort import Comfort, Jerk
+from .composite import CompositeReward
+from .critic import critic
+from .endpoint import EndpointCritic
+from .format import Format
+from .imitation import Imitation
+from .mix import Mix, MixedScore
+from .rubric import RubricCritic
+from .safety import Collision, Safety
+from .score import Score
+from .terms import Gate, Term
+
+__all__ = [
+    "Collision",
+    "Comfort",
+    "CompositeReward",
+    "EndpointCritic",
+    "Format",
+    "Gate",
+    "Imitation",
+    "Jerk",
+    "Mix",
+    "MixedScore",
+    "RubricCritic",
+    "Safety",
+    "Score",
+    "Term",
+    "critic",
+]

@@ -7,8 +7,7 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from ar1_rl.driving.completion import Completion
-from ar1_rl.driving.scene import Scene
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import RewardError
 
 from .score import Score

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ar1_rl.driving.completion import Completion
-from ar1_rl.driving.scene import Scene
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError, MissingDependencyError, RewardError
 
 from .score import Score

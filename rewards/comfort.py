@@ -8,9 +8,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ar1_rl.driving.completion import Completion
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.driving.kinematics import NUPLAN_WINDOWS, Windows, from_t0, motion
-from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.metrics import COMFORT_NAMES, ComfortBounds, comfort_peaks, comfort_use
 

@@ -15,8 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ar1_rl.driving.completion import Completion
-from ar1_rl.driving.scene import Scene
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import RewardError
 
 from .mix import Mix, MixedScore

@@ -20,8 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ar1_rl.driving.completion import Completion
-from ar1_rl.driving.scene import Scene
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError, CriticError, MissingDependencyError
 
 from .base import BatchReward, Needs

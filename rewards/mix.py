@@ -23,8 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from ar1_rl.driving.completion import Completion
-from ar1_rl.driving.scene import Scene
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError, RewardError
 
 from .calling import BackgroundLoop, call_async_reward, call_reward

@@ -25,10 +25,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ar1_rl.driving.completion import Completion
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.driving.decision_text import parse_decisions
 from ar1_rl.driving.decisions import SIDED_DECISIONS, Decisions
-from ar1_rl.driving.scene import Scene
 
 from .base import BatchReward, Needs
 from .score import Score

@@ -8,8 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ar1_rl.driving.completion import Completion
-from ar1_rl.driving.scene import Scene
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.metrics import DISTANCE_CAP_M, nearest_agent_m, off_road_share
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -37,7 +36,7 @@ class Term:
     the reward's attributes `name`, `needs`, `value_range`, else: its function name, "trajectory", (0, 1).
     """
 
-    reward: Callable[..., Any]
+    reward: Any
     name: str = ""
     weight: float = 1.0
     offset: float = 0.0
@@ -53,6 +52,8 @@ class Term:
     value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        if not callable(self.reward):
+            raise ConfigError(f"reward: got {self.reward!r}, allowed is a callable (completion, scene)")
         inner = _innermost(self.reward)
         name = self.name or str(getattr(inner, "name", "") or getattr(inner, "__name__", type(inner).__name__))
         needs = self.needs or getattr(inner, "needs", "trajectory")
@@ -69,8 +70,6 @@ class Term:
     def _faults(self) -> list[str]:
         low, high = self.range
         faults = []
-        if not callable(self.reward):
-            faults.append(f"reward: got {type(self.reward).__name__}, allowed is a callable (completion, scene)")
         if not (math.isfinite(self.weight) and self.weight >= 0):
             faults.append(f"weight: got {self.weight}, allowed 0 or more; a cost is turned round in the reward itself")
         if not (math.isfinite(self.scale) and self.scale > 0):
@@ -103,8 +102,8 @@ class Term:
         low, high = self.range
         if self.gate is not None and self.required:
             low = max(low, min(self.gate.closes_at, high))
-        ends = tuple(self.weight * (end - self.offset) / self.scale for end in (low, high))
-        return ends if self.required else (min(ends[0], 0.0), max(ends[1], 0.0))
+        low, high = (self.weight * (end - self.offset) / self.scale for end in (low, high))
+        return (low, high) if self.required else (min(low, 0.0), max(high, 0.0))
 
     @property
     def per_group(self) -> bool:
