@@ -1,4 +1,4 @@
-"""Random drives, and the published facts of Alpamayo's trajectory tokens written down a second time with dense matrices.
+"""Random drives, and the published scheme of Alpamayo's trajectory tokens written down a second time, dense.
 
 Slow and plain on purpose: every system is assembled in full and solved by a dense Cholesky factorisation, in the
 precision of its input (the public code runs in float32).

@@ -104,7 +104,9 @@ def test_results_do_not_depend_on_what_else_is_in_the_batch():
     history, future = random_drives(600, seed=3)
     together, _ = poses_to_controls(history, future)
     for i in (0, 511, 512, 599):
-        np.testing.assert_allclose(poses_to_controls(history[i : i + 1], future[i : i + 1])[0][0], together[i], atol=1e-9)
+        np.testing.assert_allclose(
+            poses_to_controls(history[i : i + 1], future[i : i + 1])[0][0], together[i], atol=1e-9
+        )
 
 
 @settings(max_examples=50, deadline=None)

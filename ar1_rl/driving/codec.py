@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from ar1_rl.errors import DecodeError
+from ar1_rl.errors import DecodeError, SceneError
 
-from .dynamics import Smoothing, check_poses, estimate_speed, fit_history, fit_motion, integrate, to_start_frame
+from .dynamics import Smoothing, check_poses, estimate_speed, fit_history, fit_local_motion, integrate, to_start_frame
 from .quantisation import Grid, HeldControls, Tracking
 from .trajectory import DT_S, FUTURE_STEPS, HISTORY_STEPS
 
@@ -40,7 +40,7 @@ class PositionHistory:
         moves_B16x2 = np.diff(history_B16x3[..., :2], axis=1, prepend=0.0)
         moves_B16x3 = np.concatenate([moves_B16x2, np.zeros_like(moves_B16x2[..., :1])], axis=-1)
         ids = [grid.nearest(moves_B16x3[..., axis]) for axis, grid in enumerate(self.grids)]
-        return np.stack(ids, axis=-1).reshape(len(history_B16x3), -1)
+        return np.stack(ids, axis=-1).reshape(len(history_B16x3), self.tokens)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class TrajectoryCodec:
             history_bins=history_bins,
             tokens_per_future=2 * FUTURE_STEPS // 4,
             tokens_per_history=4,
-            acceleration=Grid(bins, centre=0.0, reach=8.0, sharpness=2.5),
+            acceleration=Grid(bins, centre=0.0, reach=8.0, sharpness=3.0),
             curvature=Grid(bins, centre=0.0, reach=0.2, sharpness=5.0),
             history=StateHistory(
                 speed=Grid(history_bins, centre=20.0, reach=20.0),
@@ -155,16 +155,18 @@ class TrajectoryCodec:
         """
         history = check_poses(history_B16x3, "history", HISTORY_STEPS)
         future = check_poses(future_B64x3, "future", FUTURE_STEPS)
+        if len(history) != len(future):
+            raise SceneError(f"got {len(history)} histories and {len(future)} futures, wants as many of each")
         future = to_start_frame(future, history[:, -1])
-        motion = fit_motion(self._local(history), future.astype(self.precision), DT_S, self.smoothing)
+        motion = fit_local_motion(self._local(history), future.astype(self.precision), DT_S, self.smoothing)
         if self.tracking is None:
             ids = (
                 self.acceleration.nearest(motion.controls_BT2[..., 0]),
                 self.curvature.nearest(motion.controls_BT2[..., 1]),
             )
-            return np.stack(ids, axis=-1).reshape(len(history), -1)
+            return np.stack(ids, axis=-1).reshape(len(history), self.tokens_per_future)
         held = HeldControls(self.acceleration, self.curvature, self.hold_steps, self.tracking, DT_S)
-        return held.choose(future, motion).reshape(len(history), -1)
+        return held.choose(future, motion).reshape(len(history), self.tokens_per_future)
 
     def decode(self, tokens_BK: np.ndarray, history_B16x3: np.ndarray) -> np.ndarray:
         """Poses [B, 64, 3] in the frame of the history, yaw unwrapped; the speed at t0 comes from the history.
@@ -175,7 +177,7 @@ class TrajectoryCodec:
         history = check_poses(history_B16x3, "history", HISTORY_STEPS)
         if len(tokens) != len(history):
             raise DecodeError(f"got {len(tokens)} token rows for {len(history)} histories, wants as many of each")
-        pairs = tokens.reshape(len(tokens), -1, 2)
+        pairs = tokens.reshape(len(tokens), self.tokens_per_future // 2, 2)
         controls = np.stack([self.acceleration.levels[pairs[..., 0]], self.curvature.levels[pairs[..., 1]]], axis=-1)
         controls = np.repeat(controls, self.hold_steps, axis=1)
         return integrate(controls, estimate_speed(self._local(history), DT_S, self.smoothing), DT_S, history[:, -1])

@@ -17,9 +17,9 @@ import numpy as np
 from ar1_rl.errors import ConfigError, SceneError
 
 from .smoothing import matrix_diagonals, penalty, smoother, solve_banded
-from .trajectory import DT_S, wrap_angle
+from .trajectory import DT_S
 
-_BATCH = 512
+_BATCH = 1024
 """Trajectories solved at a time: their working set stays in the processor's cache."""
 
 
@@ -78,10 +78,11 @@ def _check_period(dt_s: float) -> None:
 
 
 def to_start_frame(poses_BTx3: np.ndarray, start_B3: np.ndarray) -> np.ndarray:
-    """Poses seen from one start pose per batch member; yaw in (-pi, pi]."""
+    """Poses seen from one start pose per batch member; yaw in [-pi, pi]."""
     cos, sin = np.cos(start_B3[:, None, 2]), np.sin(start_B3[:, None, 2])
     dx, dy = poses_BTx3[..., 0] - start_B3[:, None, 0], poses_BTx3[..., 1] - start_B3[:, None, 1]
-    yaw = wrap_angle(poses_BTx3[..., 2] - start_B3[:, None, 2])
+    yaw = poses_BTx3[..., 2] - start_B3[:, None, 2]
+    yaw -= 2.0 * np.pi * np.round(yaw / (2.0 * np.pi))
     return np.stack([cos * dx + sin * dy, cos * dy - sin * dx, yaw], axis=-1)
 
 
@@ -149,11 +150,17 @@ def fit_motion(
 ) -> Motion:
     """The whole chain: yaw, speed, acceleration, curvature. See `poses_to_controls`."""
     history_BHx3, future_BTx3 = check_poses(history_BHx3, "history"), check_poses(future_BTx3, "future")
-    smoothing = smoothing or Smoothing()
     if len(history_BHx3) != len(future_BTx3):
         raise SceneError(f"got {len(history_BHx3)} histories and {len(future_BTx3)} futures, wants as many of each")
+    return fit_local_motion(history_BHx3, to_start_frame(future_BTx3, history_BHx3[:, -1]), dt_s, smoothing)
+
+
+def fit_local_motion(
+    history_BHx3: np.ndarray, local_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoothing | None = None
+) -> Motion:
+    """`fit_motion` of a future that is checked and in the frame of the last history pose already."""
+    smoothing = smoothing or Smoothing()
     speed_B = estimate_speed(history_BHx3, dt_s, smoothing)
-    local_BTx3 = to_start_frame(future_BTx3, history_BHx3[:, -1])
     motions = [
         _fit_chunk(local_BTx3[i : i + _BATCH], speed_B[i : i + _BATCH], dt_s, smoothing)
         for i in range(0, max(len(speed_B), 1), _BATCH)

@@ -66,12 +66,12 @@ def solve_banded(diagonals_PTB: np.ndarray, right_TB: np.ndarray) -> np.ndarray:
         reach = min(width, steps - 1 - t)
         row = diagonals_PTB[1 : reach + 1, t]
         factors = row / pivots_TB[t]
+        right_TB[t + 1 : t + 1 + reach] -= factors * right_TB[t]
         for p in range(reach):
-            right_TB[t + 1 + p] -= factors[p] * right_TB[t]
             diagonals_PTB[: reach - p, t + 1 + p] -= factors[p] * row[p:]
         row[...] = factors
     right_TB /= pivots_TB
     for t in range(steps - 2, -1, -1):
-        for p in range(1, min(width, steps - 1 - t) + 1):
-            right_TB[t] -= diagonals_PTB[p, t] * right_TB[t + p]
+        reach = min(width, steps - 1 - t)
+        right_TB[t] -= np.einsum("pb,pb->b", diagonals_PTB[1 : reach + 1, t], right_TB[t + 1 : t + 1 + reach])
     return right_TB.astype(dtype, copy=False)
