@@ -32,7 +32,7 @@ class CarryingOutThresholds:
     stopping_mps: float = 3.0
     """A braking that is not over at the horizon counts as a stop when it ends below this speed [ours] ..."""
     stopping_share: float = 0.5
-    """... and below this share of the first speed [ours]."""
+    """... and below this share of the first speed; a pull-over slows down to it, too [ours]."""
     lane_change_net_m: float = 0.5
     """[COC]"""
     lane_change_peak_m: float = 1.0
@@ -43,8 +43,6 @@ class CarryingOutThresholds:
     """Half of the 2.0 m of the default ego box: from here to the lane's edge is what a nudge may use."""
     pull_over_m: float = 0.5
     """[COC: net lateral of a lane change]"""
-    slower_mps: float = 0.8
-    """[COC: speed change of a deceleration]"""
     abort_m: float = 0.3
     """Way back that an abort needs [ours, as large as the smallest excursion]."""
     abort_start_m: float = 0.15
@@ -237,6 +235,8 @@ def _kept(motion: Motion, side: Side | None, t: CarryingOutThresholds) -> bool:
 
 def _changed_lane(motion: Motion, side: Side | None, t: CarryingOutThresholds) -> bool:
     out = _excursion(motion, t)
+    if motion.end_mps <= t.stopped_mps:
+        return False
     for name, sign in _sides(side):
         net = sign * motion.shift_m
         if net < t.lane_change_net_m:
@@ -279,7 +279,7 @@ def _merged(motion: Motion, side: Side | None, t: CarryingOutThresholds) -> bool
 
 def _pulled_over(motion: Motion, side: Side | None, t: CarryingOutThresholds) -> bool:
     out = _excursion(motion, t)
-    slower = motion.end_mps <= max(t.stopped_mps, motion.start_mps - t.slower_mps)
+    slower = motion.end_mps <= max(t.stopped_mps, t.stopping_share * motion.start_mps)
     return slower and any(name == out and sign * motion.shift_m >= t.pull_over_m for name, sign in _sides(side))
 
 
@@ -319,11 +319,11 @@ LATERAL_TABLE = {
     ),
     "lane_change": LateralRow(
         _changed_lane,
-        "net shift and peak to the side as a lane change, not taken back",
+        "net shift and peak to the side as a lane change, not taken back, and moving on at the end",
         neighbours=("out_of_lane_nudge",),
         implied_actions=("maintain_speed", "gentle_acceleration", "strong_acceleration", "gentle_deceleration"),
     ),
-    "pull_over": LateralRow(_pulled_over, "shift to the side while slowing down", implied_actions=_SLOWING),
+    "pull_over": LateralRow(_pulled_over, "shift to the side, and at most half of the first speed at the end", implied_actions=_SLOWING),
     "turn": LateralRow(
         _turned, "heading change to the side, along a turning lane or tighter than a bend", implied_actions=_SLOWING
     ),
