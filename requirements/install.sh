@@ -20,12 +20,11 @@ check_python() {
     command -v "$python" >/dev/null || fail "no '$python' on this machine" \
         "apt-get install python3 python3-venv, or name yours: make PYTHON=/path/to/python3.11"
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-        local newer=""
-        for candidate in python3.11 python3.12 python3.13; do
-            if "$candidate" -c 'pass' 2>/dev/null; then newer=$candidate && break; fi
+        local candidate fix="install Python 3.11 (apt-get install python3.11 python3.11-venv), then make PYTHON=python3.11"
+        for candidate in python3.13 python3.12 python3.11; do
+            "$candidate" -c 'import ensurepip' 2>/dev/null && fix="make PYTHON=$candidate"
         done
-        fail "Python 3.11 or later; '$python' is $("$python" -V 2>&1)" \
-            "${newer:+make PYTHON=$newer}${newer:-install Python 3.11 (apt-get install python3.11 python3.11-venv), then make PYTHON=python3.11}"
+        fail "Python 3.11 or later; '$python' is $("$python" -V 2>&1)" "$fix"
     fi
     "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "Python's venv module" \
         "apt-get install $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
@@ -46,7 +45,8 @@ check_platform_and_disk() { # NEEDED_MB
         *) fail "a platform that the pins are for: this is $(uname -sm)" "use Linux (x86-64 for STACK=cpu), a container say" ;;
     esac
     local free_mb
-    free_mb=$(df -Pm . | awk 'NR == 2 { print $4 }')
+    mkdir -p "$(dirname "$venv")"
+    free_mb=$(df -Pm "$(dirname "$venv")" | awk 'NR == 2 { print $4 }')
     [ "$free_mb" -ge "$1" ] || fail "disk space: $free_mb MB free here, $1 MB needed" \
         "free some, or put the environment elsewhere: make VENV=/big/disk/venv"
 }

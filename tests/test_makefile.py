@@ -74,7 +74,7 @@ def test_an_old_python_is_refused_with_the_line_that_helps(tmp_path: Path) -> No
     code, said = install(tmp_path / "venv", python=str(old))
     assert code == 1
     assert "Missing: Python 3.11 or later" in said and "Python 3.9.1" in said
-    assert re.search(r"fix: .*PYTHON=python3\.\d\d", said)
+    assert re.search(r"fix: .*make PYTHON=python3\.\d\d$", said, re.MULTILINE)
     assert not (tmp_path / "venv").exists()
 
 
