@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ar1_rl.errors import SceneError
-from ar1_rl.scenes.logs import DATA_ROOT_VARIABLE, data_root as find_data_root
+from ar1_rl.scenes.logs import DATA_ROOT_VARIABLE
+from ar1_rl.scenes.logs import data_root as find_data_root
 
 
 @pytest.fixture(scope="session")

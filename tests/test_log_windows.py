@@ -582,3 +582,12 @@ def test_a_count_keeps_windows_spread_over_all_logs(tmp_path):
         write_kitti(tmp_path / "poses" / f"{name}.txt")
     scenes, _ = load_scenes("kitti_odometry", tmp_path, split="all", annotate=False, count=2)
     assert [s.episode for s in scenes] == ["kitti_odometry/00", "kitti_odometry/01"]
+
+
+def test_synthetic_scenes_come_through_the_same_loader():
+    scenes, skipped = load_scenes("synthetic", split="validation", seed=3, count=4)
+    assert len(scenes) == 4 and not skipped
+    again, _ = load_scenes("synthetic", split="validation", seed=3, count=4)
+    assert [scene.to_row() for scene in scenes] == [scene.to_row() for scene in again]
+    with pytest.raises(ConfigError, match=r"split of synthetic: got 'all'"):
+        load_scenes("synthetic", split="all")

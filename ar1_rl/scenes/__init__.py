@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError, SceneError
@@ -28,6 +28,9 @@ SOURCES: dict[str, Callable[..., tuple[list[Scene], Counter[str]]]] = {}
 """Name -> loader; all take the keyword arguments of `load_scenes`."""
 
 DEFAULT_SYNTHETIC_COUNT = 1000
+
+NO_TRACE = "windows kept without a reference trace: their motion is none of the known decisions"
+"""The one entry in the counts of `load_scenes` whose windows are among the scenes."""
 
 
 def load_scenes(
@@ -79,7 +82,8 @@ def load_scenes(
 def _synthetic(*, split: str, seed: int, count: int | None, **_: object) -> tuple[list[Scene], Counter[str]]:
     from .synthetic import generate_scenes
 
-    return list(generate_scenes(seed, split, DEFAULT_SYNTHETIC_COUNT if count is None else count)), Counter()
+    known = cast(Literal["train", "validation", "test"], split)
+    return list(generate_scenes(seed, known, DEFAULT_SYNTHETIC_COUNT if count is None else count)), Counter()
 
 
 def _logs(
@@ -113,7 +117,9 @@ def _logs(
     if count is not None and count < len(scenes):
         scenes = [scenes[i * len(scenes) // count] for i in range(count)]
     if annotate:
-        scenes = [_annotated(scene) for scene in scenes]
+        scenes = _annotated(scenes)
+        bare = sum(scene.reference is None for scene in scenes)
+        skipped += Counter({NO_TRACE: bare} if bare else {})
     return scenes, skipped
 
 
@@ -135,11 +141,11 @@ def _find(root: Path, names: Sequence[str]) -> tuple[dict[str, Path], Counter[st
     return paths, skipped
 
 
-def _annotated(scene: Scene) -> Scene:
-    from .reference_trace import reference_trace
+def _annotated(scenes: list[Scene]) -> list[Scene]:
+    from .reference_trace import reference_traces
 
-    trace = reference_trace(scene)
-    return scene if trace is None else replace(scene, annotations=(trace,))
+    traces = reference_traces(scenes)
+    return [s if t is None else replace(s, annotations=(t,)) for s, t in zip(scenes, traces, strict=True)]
 
 
 def _one_format(name: str) -> Callable[..., tuple[list[Scene], Counter[str]]]:

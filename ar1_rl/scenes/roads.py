@@ -95,6 +95,8 @@ def crosswalk_controls(
     controls = []
     for crosswalk in crosswalks:
         polygon_N2 = points_to_frame(crosswalk.polygon_N2, origin_3)
+        if np.linalg.norm(polygon_N2, axis=1).min() > range_m:
+            continue
         for lane_id, distance_m in reachable:
             line_K2 = _dense(by_id[lane_id].centerline_N2)
             inside_K = inside_polygon(line_K2, polygon_N2)
