@@ -51,6 +51,14 @@ check_platform_and_disk() { # NEEDED_MB
         "free some, or put the environment elsewhere: make VENV=/big/disk/venv"
 }
 
+announce() { # DOWNLOAD DISK TORCH
+    if grep -qx "stack $stack" "$installed" 2>/dev/null; then
+        echo "Bringing $venv up to date: at most $1 to download"
+    else
+        echo "Setting up $venv: $1 to download, $2 on disk ($3, vLLM, TRL, DeepSpeed)"
+    fi
+}
+
 make_venv() {
     local had
     had=$(sed -n 's/^stack //p' "$installed" 2>/dev/null || true)
@@ -109,7 +117,7 @@ install_core() {
     if [ "$stack" = cpu ]; then
         check_compiler
         check_platform_and_disk "$cpu_disk_mb"
-        echo "Setting up $venv: $cpu_download to download, $cpu_disk on disk (CPU build of torch, vLLM, TRL, DeepSpeed)"
+        announce "$cpu_download" "$cpu_disk" "CPU build of torch"
         make_venv
         install_torch
         install_pins requirements/cpu.txt
@@ -117,7 +125,7 @@ install_core() {
     else
         check_platform_and_disk "$gpu_disk_mb"
         command -v nvidia-smi >/dev/null || echo "note: no nvidia-smi here; the GPU stack needs an NVIDIA driver to run"
-        echo "Setting up $venv: $gpu_download to download, $gpu_disk on disk (CUDA build of torch, vLLM, TRL, DeepSpeed)"
+        announce "$gpu_download" "$gpu_disk" "CUDA build of torch"
         make_venv
         pip_install -e '.[gpu]'
     fi
