@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 GRADES = (0, 1, 2, 3, 4, 5)
 FIELDS = ("reference", "prediction")
 _PLACEHOLDER = re.compile("{(" + "|".join(FIELDS) + ")}")
-_VERDICT = re.compile(r"grade\W{0,3}[:=]\s*[*_`\"'(]*([^\s*_`\"'),;]*)", re.IGNORECASE)
+_MARKUP = r"[\s*_`\"'(]*"
+_VERDICT = re.compile(rf"grade{_MARKUP}[:=]{_MARKUP}([^\s*_`\"'),;]*)", re.IGNORECASE)
 
 
 def build_prompt(template: str, reference: str, prediction: str, max_characters: int) -> str:

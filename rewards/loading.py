@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ar1_rl.config import ConfigModel, check_config
 from ar1_rl.errors import Ar1RlError, ConfigError
@@ -75,11 +75,18 @@ class TermConfig(ConfigModel):
 class MixConfig(ConfigModel):
     """The mix of rewards of a run."""
 
-    terms: tuple[TermConfig, ...] = Field(min_length=1, strict=False)
+    terms: tuple[TermConfig, ...] = Field(strict=False)
     gate_value: float | None = None
     """Of a completion that a gate has closed; unset: the lowest sum."""
     undecodable_value: float | None = None
     """Of a completion without a trajectory; unset: a tenth of the range below everything else."""
+
+    @field_validator("terms")
+    @classmethod
+    def _some(cls, terms: tuple[TermConfig, ...]) -> tuple[TermConfig, ...]:
+        if not terms:
+            raise ValueError("a mix needs at least one term")
+        return terms
 
     def build(self) -> Mix:
         """The mix; ConfigError has all faults."""
