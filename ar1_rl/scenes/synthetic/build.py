@@ -10,20 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...driving.scene import SCENE_STEPS, Agent, ChainOfCausation, Control, Lane, Scene, observe
+from ...driving.scene import SCENE_STEPS, Agent, ChainOfCausation, Control, Scene, observe
 from ...driving.trajectory import HISTORY_STEPS, to_frame
 from .expert import Drive, drive, unicycle_poses
-from .road import ROAD_END_M, RoadLine, grid_index
+from .lane_map import map_area, map_lanes
+from .road import RoadLine
 from .sentences import sentence
-from .world import EGO_LENGTH_M, EGO_WIDTH_M, TIMES_T, Actor, Layout, Signal, World
+from .world import EGO_LENGTH_M, EGO_WIDTH_M, TIMES_T, Actor, Signal, World
 
 SOURCE = "synthetic"
-MAP_START_M, MAP_END_M = -40.0, 180.0
-"""Stretch of road that the map describes."""
-SPACING, BEND_SPACING = 6, 2
-"""Grid points from one point of a line to the next, on gentle roads and where the road bends."""
-CROSSING_M = 45.0
-"""Length of the road straight on, past the begin of a turn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +47,7 @@ def drive_world(world: World) -> DrivenWorld:
 def to_scene(driven: DrivenWorld, scene_id: str, wording_choice: int) -> Scene:
     """The scene that a driven world is. `wording_choice` picks the sentence."""
     world, line = driven.world, driven.line
-    lanes = _lanes(world, line)
+    lanes = map_lanes(world, line)
     agents = _agents(world.actors, line)
     controls = tuple(_control(signal, line) for signal in world.signals)
     cause = world.cause
@@ -77,7 +72,7 @@ def to_scene(driven: DrivenWorld, scene_id: str, wording_choice: int) -> Scene:
         future_T3=driven.poses_T3[HISTORY_STEPS:],
         agents=agents,
         lanes=lanes,
-        drivable_area=_drivable_area(world.layout, line, _spacing(world)),
+        drivable_area=map_area(world, line),
         controls=controls,
         annotations=(annotation,),
         kind=world.kind,
@@ -97,7 +92,8 @@ def _agents(actors: tuple[Actor, ...], line: RoadLine) -> tuple[Agent, ...]:
         if actor.shift_m:
             poses_T3[:, 2] += np.arctan2(np.gradient(d_T), np.gradient(s_T))
     poses_AT3[..., 2] = np.remainder(poses_AT3[..., 2] + math.pi, 2 * math.pi) - math.pi
-    nearest = np.argsort(np.hypot(poses_AT3[:, HISTORY_STEPS - 1, 0], poses_AT3[:, HISTORY_STEPS - 1, 1]), kind="stable")
+    now_A3 = poses_AT3[:, HISTORY_STEPS - 1]
+    nearest = np.argsort(np.hypot(now_A3[:, 0], now_A3[:, 1]), kind="stable")
     return tuple(
         Agent(
             track_id=actors[i].element_id,
@@ -113,7 +109,7 @@ def _agents(actors: tuple[Actor, ...], line: RoadLine) -> tuple[Agent, ...]:
 def _control(signal: Signal, line: RoadLine) -> Control:
     states: tuple[str, ...] = ()
     if signal.state_before:
-        before = int((TIMES_T < signal.changed_s).sum())
+        before = int(np.searchsorted(TIMES_T, signal.changed_s))
         states = (signal.state_before,) * before + (signal.state,) * (SCENE_STEPS - before)
     elif signal.state:
         states = (signal.state,) * SCENE_STEPS
@@ -124,85 +120,3 @@ def _control(signal: Signal, line: RoadLine) -> Control:
         lane_id="lane_ego",
         states_T=states,
     )
-
-
-def _spacing(world: World) -> int:
-    return SPACING if len(world.road.knots) == 1 else BEND_SPACING
-
-
-def _lanes(world: World, line: RoadLine) -> tuple[Lane, ...]:
-    layout, step = world.layout, _spacing(world)
-    width = layout.lane_width_m
-
-    def lane(name: str, offset: float, start: float = MAP_START_M, end: float = MAP_END_M, **fields) -> Lane:
-        rows = slice(grid_index(start), grid_index(end) + 1, step)
-        return Lane(
-            lane_id=name,
-            centerline_N2=line.parallel(offset, rows),
-            width_m=width,
-            speed_limit_mps=world.speed_limit_mps,
-            **fields,
-        )
-
-    left = [f"lane_left_{i + 1}" for i in range(layout.lanes_left)]
-    right = [f"lane_right_{i + 1}" for i in range(layout.lanes_right)]
-    beside = {"left_id": left[0] if left else None, "right_id": right[0] if right else None}
-    if layout.turn is not None:
-        begin, end, side = layout.turn
-        lanes = [
-            lane("lane_ego", 0.0, end=begin, successor_ids=("lane_turn", "lane_through"), **beside),
-            lane("lane_turn", 0.0, start=begin, end=end, turn=side, successor_ids=("lane_exit",)),
-            lane("lane_exit", 0.0, start=end),
-            Lane(
-                lane_id="lane_through",
-                centerline_N2=_straight_on(line, begin, ((0.0, 0.0), (CROSSING_M, 0.0))),
-                width_m=width,
-                speed_limit_mps=world.speed_limit_mps,
-            ),
-        ]
-    elif layout.lane_end_m is not None:
-        lanes = [lane("lane_ego", 0.0, end=layout.lane_end_m, **beside)]
-    else:
-        lanes = [lane("lane_ego", 0.0, **beside)]
-    row = [*reversed(right), "lane_ego", *left]
-    for names, sign in ((left, 1.0), (right, -1.0)):
-        for i, name in enumerate(names):
-            place = row.index(name)
-            lanes.append(
-                lane(
-                    name,
-                    sign * (i + 1) * width,
-                    left_id=row[place + 1] if place + 1 < len(row) else None,
-                    right_id=row[place - 1] if place else None,
-                )
-            )
-    return tuple(lanes)
-
-
-def _drivable_area(layout: Layout, line: RoadLine, step: int) -> tuple[np.ndarray, ...]:
-    width = layout.lane_width_m
-    right = -width * (0.5 + layout.lanes_right) - layout.shoulder_m
-    left = width * (0.5 + layout.lanes_left + layout.oncoming) + layout.left_shoulder_m
-    if layout.lane_end_m is not None:
-        remaining = (width / 2, left) if layout.lanes_left else (right, -width / 2)
-        return (
-            _strip(line, right, left, MAP_START_M, layout.lane_end_m, step),
-            _strip(line, *remaining, MAP_START_M, MAP_END_M, step),
-        )
-    whole = _strip(line, right, left, MAP_START_M, min(MAP_END_M, ROAD_END_M), step)
-    if layout.turn is None:
-        return (whole,)
-    corners = ((-1.0, right), (CROSSING_M, right), (CROSSING_M, left), (-1.0, left))
-    return (whole, _straight_on(line, layout.turn[0], corners))
-
-
-def _straight_on(line: RoadLine, start: float, corners: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """Points given ahead and to the left of where the road is at `start`."""
-    x, y, yaw = line.poses_N3[grid_index(start)]
-    cos, sin = math.cos(yaw), math.sin(yaw)
-    return np.array([(x + cos * u - sin * w, y + sin * u + cos * w) for u, w in corners])
-
-
-def _strip(line: RoadLine, right: float, left: float, start: float, end: float, step: int) -> np.ndarray:
-    rows = slice(grid_index(start), grid_index(end) + 1, step)
-    return np.concatenate([line.parallel(right, rows), line.parallel(left, rows)[::-1]])

@@ -167,7 +167,7 @@ class _SpeedPlan:
 
     def _free(self, v: float) -> float:
         goal = self.world.set_speed_mps
-        for start, speed in self.zones:
+        for _, speed in self.zones:
             if v <= speed + self.style.zone_slack_mps:
                 goal = min(goal, speed)
         if v > goal:

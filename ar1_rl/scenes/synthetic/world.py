@@ -213,7 +213,7 @@ def on_clear_road(world: World) -> World:
         actors=tuple(a for a in world.actors if a.element_id not in cited),
         signals=tuple(s for s in world.signals if not s.stops_traffic),
         moves=tuple(m for m in world.moves if m.start_m < 0.0),
-        set_speed_mps=world.speed_mps,
+        set_speed_mps=world.speed_mps or world.set_speed_mps,
         speed_zones=(),
         destination_m=None,
         route="straight",

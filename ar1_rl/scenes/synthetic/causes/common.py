@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..draw import Draw
 from ..road import Road
 from ..world import EGO_LENGTH_M, Actor, Layout, Signal
@@ -33,7 +35,7 @@ def gentle_road(draw: Draw, speed_mps: float) -> Road:
     return Road(((0.0, draw.uniform(-largest, largest)),))
 
 
-def layout(draw: Draw, left: tuple[int, ...] = (0, 1), right: tuple[int, ...] = (0, 1), **fields) -> Layout:
+def layout(draw: Draw, left: tuple[int, ...] = (0, 1), right: tuple[int, ...] = (0, 1), **fields: Any) -> Layout:
     """Lanes: the numbers of lanes to the left and right of the ego lane are drawn from `left` and `right`."""
     lanes_left = draw.pick(left)
     return Layout(
@@ -53,7 +55,7 @@ def speed_limit(speed_mps: float) -> float:
     return next((limit for limit in SPEED_LIMITS_MPS if limit >= speed_mps - 0.3), SPEED_LIMITS_MPS[-1])
 
 
-def vehicle(draw: Draw, kind: str, **fields) -> Actor:
+def vehicle(draw: Draw, kind: str, **fields: Any) -> Actor:
     """An actor of a usual size for its kind."""
     (length_low, length_high), (width_low, width_high) = SIZES_M[kind]
     return Actor(

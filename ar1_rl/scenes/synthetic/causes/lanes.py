@@ -7,8 +7,10 @@ from dataclasses import replace
 from ....driving.decisions import Side
 from ....driving.scene import CriticalComponent
 from ..draw import Draw
-from ..world import EGO_LENGTH_M, Cause, Move, World
+from ..world import EGO_LENGTH_M, Actor, Cause, Move, World
 from .common import distractors, front_gap, gentle_road, green_light, layout, reaction, speed_limit, steady, vehicle
+
+FAR_BESIDE_SHARE = 0.4
 
 
 def slow_truck(draw: Draw) -> World:
@@ -20,7 +22,7 @@ def slow_truck(draw: Draw) -> World:
     truck = replace(truck, s_m=front_gap(truck.length_m, draw.uniform(0.6, 1.2) * speed + 5.0))
     delay = reaction(draw)
     cited = CriticalComponent(name="slow_vehicle", element_id=truck.element_id, uncertainty="low")
-    others = distractors(draw, replace(lanes, lanes_left=0), speed, left=False)
+    others = distractors(draw, lanes, speed, left=False) + _far_beside(draw, lanes.lane_width_m, speed + gain)
     return World(
         kind="slow_truck",
         cause=Cause("slow_truck", (cited,), "left"),
@@ -47,7 +49,9 @@ def route_lane_change(draw: Draw) -> World:
     cited = [CriticalComponent(name="route_lane", element_id=f"lane_{name}_1")]
     others = distractors(draw, lanes, speed, left=side < 0, right=side > 0)
     begin, duration, set_speed = speed * delay, draw.uniform(3.2, 4.2), speed
-    if blocked:
+    if not blocked:
+        others += _far_beside(draw, side * lanes.lane_width_m, speed)
+    else:
         beside = vehicle(draw, "car", s_m=draw.uniform(1.0, 6.0), d_m=side * lanes.lane_width_m)
         beside = replace(beside, speed_mps=speed + draw.uniform(0.3, 1.2))
         others = (beside, *others)
@@ -90,7 +94,10 @@ def merge(draw: Draw) -> World:
         layout=lanes,
         reaction_s=delay,
         history_acceleration_mps2=steady(draw),
-        actors=distractors(draw, lanes, speed, left=side < 0, right=side > 0, verge=side < 0),
+        actors=(
+            *distractors(draw, lanes, speed, left=side < 0, right=side > 0, verge=side < 0),
+            *_far_beside(draw, side * lanes.lane_width_m, speed),
+        ),
         signals=green_light(draw, 0.1),
         moves=(Move(speed * delay, length, side * lanes.lane_width_m),),
     )
@@ -126,3 +133,14 @@ def aborted_lane_change(draw: Draw) -> World:
             Move(speed * delay, speed * draw.uniform(3.4, 4.0), 0.0),
         ),
     )
+
+
+def _far_beside(draw: Draw, d_m: float, speed: float) -> tuple[Actor, ...]:
+    """Now and then a vehicle in the lane that will be taken, far enough ahead or behind to be left alone."""
+    form = draw.unit()
+    if form > FAR_BESIDE_SHARE:
+        return ()
+    ahead = form < FAR_BESIDE_SHARE / 2
+    s = draw.uniform(35, 55) if ahead else -draw.uniform(28, 45)
+    pace = draw.uniform(1.0, 1.15) if ahead else draw.uniform(0.8, 0.98)
+    return (vehicle(draw, "car", s_m=s, d_m=d_m, speed_mps=speed * pace),)

@@ -9,7 +9,6 @@ from ..draw import Draw
 from ..world import EGO_LENGTH_M, EGO_WIDTH_M, Cause, Move, World
 from .common import distractors, gentle_road, layout, reaction, speed_limit, steady, vehicle
 
-
 INSIDE_M = (0.5, 0.7)
 """Offset of a nudge within the lane."""
 BEYOND_M = (0.35, 1.1)

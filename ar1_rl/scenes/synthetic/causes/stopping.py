@@ -13,6 +13,9 @@ from .common import distractors, gentle_road, green_light, layout, reaction, spe
 LONGEST_BRAKING_S = 4.2
 """So that the vehicle stands for some ticks before the horizon ends."""
 
+INWARD_M = 0.1
+"""From the middle of the shoulder toward the road, where the ego vehicle stands at its destination."""
+
 
 def red_light(draw: Draw) -> World:
     """The light ahead is red, or has just become red; now and then the ego vehicle already waits there."""
@@ -63,9 +66,9 @@ def crossing_pedestrian(draw: Draw) -> World:
 def pull_over(draw: Draw) -> World:
     """The route ends here: stop on the shoulder to the right."""
     speed = draw.uniform(5.0, 7.5)
-    lanes = layout(draw, left=(0, 1), right=(0,), shoulder_m=draw.uniform(2.5, 3.0))
+    lanes = layout(draw, left=(0, 1), right=(0,), shoulder_m=draw.uniform(2.6, 3.1))
     delay = reaction(draw)
-    target = -(lanes.lane_width_m + lanes.shoulder_m) / 2
+    target = INWARD_M - (lanes.lane_width_m + lanes.shoulder_m) / 2
     length = speed * (draw.uniform(1.1, 1.4) + speed / (2 * STYLE.late_braking_mps2))
     return World(
         kind="pull_over",
