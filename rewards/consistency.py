@@ -8,40 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from ar1_rl.driving.carrying_out import Agreement, CarryingOutThresholds, compare
+from ar1_rl.driving.carrying_out import THRESHOLDS, Agreement, CarryingOutThresholds, compare
 from ar1_rl.driving.completion import Completion
 from ar1_rl.driving.decision_text import parse_decisions
 from ar1_rl.driving.lane_frame import LanePath, lane_paths
-from ar1_rl.driving.motion import Motion, MotionThresholds, read_motions
+from ar1_rl.driving.motion import MOTION_THRESHOLDS, Motion, MotionThresholds, read_motions
 from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError
 
+from .base import BatchReward, Needs
 from .score import Score
 
 Mode = Literal["strict", "graded"]
 
 
 @dataclass(frozen=True)
-class Consistency:
+class Consistency(BatchReward):
     """The reward. Parts: `longitudinal` and `lateral`, the credit (0, 0.5 or 1) on each axis."""
 
     mode: Mode = "strict"
-    motion_thresholds: MotionThresholds = MotionThresholds()
-    thresholds: CarryingOutThresholds = CarryingOutThresholds()
+    motion_thresholds: MotionThresholds = MOTION_THRESHOLDS
+    thresholds: CarryingOutThresholds = THRESHOLDS
     name: str = "consistency"
-    needs: Literal["trajectory"] = "trajectory"
+    needs: ClassVar[Needs] = "trajectory"
+    value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.mode not in ("strict", "graded"):
             raise ConfigError(f"consistency mode: got {self.mode!r}, allowed 'strict' and 'graded'")
-
-    def __call__(self, completion: Completion, scene: Scene) -> Score:
-        """The score of one completion."""
-        return self.score_batch([completion], [scene])[0]
 
     def score_batch(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[Score]:
         """Scores of completions, each with its scene; the trajectories are read together."""
@@ -49,8 +47,7 @@ class Consistency:
             raise ConfigError(f"{len(completions)} completions with {len(scenes)} scenes: one scene each is needed")
         motions = _motions(completions, scenes, self.motion_thresholds)
         return [
-            self._score(completion.reasoning, motion)
-            for completion, motion in zip(completions, motions, strict=True)
+            self._score(completion.reasoning, motion) for completion, motion in zip(completions, motions, strict=True)
         ]
 
     def _score(self, reasoning: str | None, motion: Motion | None) -> Score:

@@ -3,23 +3,32 @@
 All patterns are for lower-case text. A decision phrase begins with its verb, in base, -s or -ing form; who does it,
 negation and order are the parser's business. The first rule that matches at a place wins, so special ones come first.
 """
+# ruff: noqa: E501  one rule a line: a pattern broken over lines is harder to read than a long one
+# fmt: off
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 
-class Rule(NamedTuple):
-    """`pattern` says `name`; it is only tried where one of `triggers` (plain substrings) occurs."""
+@dataclass(frozen=True)
+class Rule:
+    """The words of `source` say `name`; it is only tried where one of `triggers` (plain substrings) occurs."""
 
     name: str
     triggers: tuple[str, ...]
-    pattern: re.Pattern[str]
+    source: str
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when first needed: imports stay quick."""
+        return re.compile(self.source)
 
 
-def _rule(name: str, triggers: str, pattern: str) -> Rule:
-    return Rule(name, tuple(triggers.split()), re.compile(pattern))
+def _rule(name: str, triggers: str, source: str) -> Rule:
+    return Rule(name, tuple(triggers.split()), source)
 
 
 _DET = r"(?:(?:the|a|an|my|our|its|this|that|your|some|any|more|current|ego|own)\s+)*"
@@ -32,8 +41,8 @@ _SIDE = r"(?:to\s+the\s+)?(?:left|right)(?:wards?)?"
 _LET = r"(?:let(?:s|ting)?|allow(?:s|ing)?)"
 _AGENT = r"(?:pedestrians?|people|person|child(?:ren)?|cyclists?|bicyclists?|bikes?|cross(?:ing)?[\s-]traffic|oncoming\s+\w+|traffic|vehicles?|cars?|trucks?|bus(?:es)?|them|it|others?)"
 
-SLOWING, STOPPING, GAINING = "slowing", "stopping", "gaining"
-"""Families whose decision depends on what they are for."""
+SLOWING = "slowing"
+"""Not yet a decision: it depends on what the slowing is for."""
 
 LONGITUDINAL_RULES = (
     _rule("gap_searching", "gap space opening", rf"(?:search(?:es|ing)?|look(?:s|ing)?|wait(?:s|ing)?|seek(?:s|ing)?|find(?:s|ing)?|creat(?:e|es|ing)|open(?:s|ing)?|{_SLOW}|{_GAIN}|(?:adjust|adapt|match|regulat)(?:e|s|es|ing)?\s+(?:\w+\s+)?speed)\b(?:\s+\w+){{0,6}}?\s+(?:for\s+|into\s+|find\s+|to\s+)?{_DET}(?:\w+\s+)?(?:gap|opening)\b"),
@@ -75,7 +84,7 @@ LATERAL_RULES = (
     _rule("merge_split", "exit ramp", rf"(?:tak(?:e|es|ing)|leav(?:e|es|ing)\s+(?:\w+\s+){{0,2}}?(?:at|by|via)|enter(?:s|ing)?|us(?:e|es|ing)|follow(?:s|ing)?|diverg(?:e|es|ing)\s+onto)\s+{_DET}(?:(?:left|right|next|off|on|highway|upcoming)[\s-]+)*(?:exit|off-?ramp|on-?ramp|ramp|slip\s+road)\b"),
     _rule("merge_split", "fork split diverg", rf"(?:{_HOLD}|stay(?:s|ing)?|bear(?:s|ing)?|go(?:ing)?|tak(?:e|es|ing)|follow(?:s|ing)?)\s+(?:\w+\s+){{0,3}}?(?:left|right)(?:\s+\w+){{0,3}}?\s+(?:fork|split|branch|diverge)\b"),
     _rule("merge_split", "join", rf"join(?:s|ing)?\s+{_DET}(?:\w+\s+)?(?:highway|motorway|freeway|main\s+road|mainline|traffic)\b"),
-    _rule("pull_over", "pull park curb kerb shoulder", rf"(?:pull(?:s|ing)?\s+(?:over|up\s+(?:to|at)\s+(?:the\s+)?(?:curb|kerb|side)|in\s+(?:at|to)\s+the|onto\s+the\s+shoulder|to\s+the\s+(?:curb|kerb|shoulder|(?:(?:left|right)\s+)?side))|park(?:s|ing)?\b(?!\s+(?:car|veh|lane|lot|space))|(?:approach|mov|driv|steer|go|stop)(?:e|es|ing|ping)?\s+(?:(?:on|in)?to\s+|at\s+|toward[s]?\s+)?(?:the\s+)?(?:(?:left|right)\s+)?(?:curb|kerb|shoulder|roadside))\b"),
+    _rule("pull_over", "pull park curb kerb shoulder", r"(?:pull(?:s|ing)?\s+(?:over|up\s+(?:to|at)\s+(?:the\s+)?(?:curb|kerb|side)|in\s+(?:at|to)\s+the|onto\s+the\s+shoulder|to\s+the\s+(?:curb|kerb|shoulder|(?:(?:left|right)\s+)?side))|park(?:s|ing)?\b(?!\s+(?:car|veh|lane|lot|space))|(?:approach|mov|driv|steer|go|stop)(?:e|es|ing|ping)?\s+(?:(?:on|in)?to\s+|at\s+|toward[s]?\s+)?(?:the\s+)?(?:(?:left|right)\s+)?(?:curb|kerb|shoulder|roadside))\b"),
     _rule("lane_change", "lane", rf"(?:chang(?:e|es|ing)|switch(?:es|ing)?)\s+(?:(?:to|into|one|the|a|our|my)\s+)*(?:(?:left|right|next|adjacent|neighbou?ring|target|other|passing|fast|slow|inner|outer|exit|turn)\s+)*{_LANE_CUE}\b"),
     _rule("lane_change", "lane", rf"(?:mak(?:e|es|ing)|perform(?:s|ing)?|execut(?:e|es|ing)|complet(?:e|es|ing)|do(?:ing)?|start(?:s|ing)?|begin(?:s|ning)?|initiat(?:e|es|ing)|carry(?:ing)?\s+out|finish(?:es|ing)?)\s+{_DET}(?:(?:left|right|smooth|safe)\s+)*lane[\s-]?change\b"),
     _rule("lane_change", "lane", r"lane[\s-]chang(?:e|es|ing)\b(?=\s+(?:to|left|right|into|in|toward))"),
@@ -86,7 +95,7 @@ LATERAL_RULES = (
     _rule("lane_change", "lane", rf"(?:mov(?:e|es|ing)|shift(?:s|ing)?)\s+(?:over\s+)?one\s+lane\s+{_SIDE}\b"),
     _rule("turn", "turn u-turn", rf"(?:turn(?:s|ing)?\s+(?:\w+ly\s+)?(?:left|right)\b(?!\s+(?:signal|lane|arrow))|(?:mak(?:e|es|ing)|tak(?:e|es|ing)|perform(?:s|ing)?|complet(?:e|es|ing)|execut(?:e|es|ing)|start(?:s|ing)?|begin(?:s|ning)?|prepar(?:e|es|ing)\s+for)\s+{_DET}(?:(?:sharp|slow|upcoming|protected|unprotected|wide|tight|legal|planned|next)\s+)*(?:left|right|u)[\s-]?(?:hand\s+)?turn|u-turn|turn(?:s|ing)?\s+(?:at|into|onto|here|in)\b)"),
     _rule("turn", "turn", r"(?<=for\sthe\s)(?:(?:upcoming|planned|next|sharp)\s+)*(?:left|right)\s+turn\b(?!\s+lane)"),
-    _rule("turn", "tak", rf"tak(?:e|es|ing)\s+(?:the|a)\s+(?:next\s+|first\s+|second\s+)?(?:left|right)\b(?!\s+(?:lane|exit|ramp|fork|branch|side))"),
+    _rule("turn", "tak", r"tak(?:e|es|ing)\s+(?:the|a)\s+(?:next\s+|first\s+|second\s+)?(?:left|right)\b(?!\s+(?:lane|exit|ramp|fork|branch|side))"),
     _rule("lane_keeping", "nudg shift steer mov", r"(?:steer(?:s|ing)?|mov(?:e|es|ing)|return(?:s|ing)?)\s+(?:back\s+)?to\s+(?:the\s+)?(?:lane\s+cent(?:er|re)|cent(?:er|re)\s+of\s+)"),
     _rule("in_lane_nudge", "nudg", r"nudg(?:e|es|ing)\b(?!\s+(?:forward|ahead))"),
     _rule("in_lane_nudge", "left right", rf"{_STEER}\s+{_ADVERBS}{_SIDE}\b(?!\s+(?:lane|turn))"),
@@ -107,7 +116,7 @@ _IS_SLOW = r"(?:is|drives|moves|driving|moving|travels|travell?ing|going)\s+(?:\
 COMPONENT_RULES = (
     _rule("cut_in_vehicle", "cut", rf"(?:\b{_VEHICLE}\b[^.;,]{{0,40}}?\bcut(?:s|ting)?\b|\bcut(?:s|ting)?[\s-]in(?:to)?\b)"),
     _rule("cut_in_vehicle", "merging merges changing changes moving moves entering enters encroach", rf"\b{_VEHICLE}\b[^.;,]{{0,30}}?\b(?:(?:merg(?:es|ing)|mov(?:es|ing)|chang(?:es|ing))\s+(?:lanes\s+)?(?:into|in\s+front)|enter(?:s|ing)\s+(?:our|my|the\s+ego|the\s+same)\s+lane|encroach\w*)|\bmerging\s+{_KIND}{_VEHICLE}\b"),
-    _rule("parked_vehicle", "parked stalled broken disabled", rf"\b(?:double-?\s?)?(?:parked|stalled|broken[\s-]down|disabled)\b"),
+    _rule("parked_vehicle", "parked stalled broken disabled", r"\b(?:double-?\s?)?(?:parked|stalled|broken[\s-]down|disabled)\b"),
     _rule("parked_vehicle", "stopped stationary standing", rf"\b(?:stopped|stationary|standing)\s+{_KIND}(?!lead)(?:vehicle|car|truck|bus|van|taxi|lorry)\b(?!\s+(?:ahead|in\s+front))"),
     _rule("slow_vehicle", "slow", rf"\bslow(?:er)?(?:[\s-](?:moving|driving))?\s+{_KIND}{_VEHICLE}\b"),
     _rule("slow_vehicle", "slow", rf"\b{_HEAVY}\s+(?:\w+\s+){{0,3}}?{_IS_SLOW}"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from .clauses import Found, first_claim, normalised, split_clauses
 from .decision_rules import COMPONENT_RULES, LATERAL_RULES, LONGITUDINAL_RULES, SLOWING, Rule
 from .decisions import SIDED_DECISIONS, Decisions, Side
 
@@ -55,15 +56,15 @@ class Claims:
 @lru_cache(maxsize=CACHED_TEXTS)
 def parse_decisions(text: str) -> Claims:
     """The claims of a reasoning text; any text is legal, and one that says nothing readable has no claims."""
-    plain = _normalised(text)
-    clauses = _clauses(plain)
+    plain = normalised(text)
+    clauses = split_clauses(plain)
     rules = _fitting(plain)
     components = _components(plain, rules.components)
-    longitudinal = _first(plain, clauses, rules.longitudinal)
-    lateral = _first(plain, clauses, rules.lateral)
+    longitudinal = first_claim(plain, clauses, rules.longitudinal)
+    lateral = first_claim(plain, clauses, rules.lateral)
     if longitudinal is None and lateral is None:
         bare = [clause._replace(kind="main", bare=True) for clause in clauses if clause.kind == "reason"]
-        longitudinal, lateral = _first(plain, bare, rules.longitudinal), _first(plain, bare, rules.lateral)
+        longitudinal, lateral = first_claim(plain, bare, rules.longitudinal), first_claim(plain, bare, rules.lateral)
     longitudinal_name = _longitudinal_name(plain, longitudinal, components)
     if lateral is not None and (lateral.hedged or _too_late(longitudinal_name, longitudinal, lateral)):
         lateral = None
@@ -88,136 +89,22 @@ def parse_decisions(text: str) -> Claims:
     )
 
 
-class _Clause(NamedTuple):
-    kind: str
-    """"main", "later" (what follows), or "reason" (whatever is not the ego's own announced action)."""
-    start: int
-    end: int
-    hedged: bool = False
-    bare: bool = False
-    """A reason that runs into the announcement without a comma: only imperatives count."""
-
-
-class _Found(NamedTuple):
-    name: str
-    start: int
-    end: int
-    clause_end: int
-    later: bool
-    hedged: bool
-
-
-_CONTRACTIONS = tuple(
-    (re.compile(pattern), full)
-    for pattern, full in (
-        (r"\bcan't\b", "can not"),
-        (r"\bwon't\b", "will not"),
-        (r"n't\b", " not"),
-        (r"'ll\b", " will"),
-        (r"'re\b", " are"),
-        (r"'m\b", " am"),
-    )
-)
-_RUN_TOGETHER = re.compile(r"\b(can|do|wo)(?:not|nt)\b")
-
-_JOINT = re.compile(
-    r"(?P<stop>[.;:!?]+)|(?P<comma>,)"
-    r"|\b(?P<reason>because|since|due to|owing to|given|as (?!well|soon|far|possible|long|usual|the nav|our nav|a precaution)"
-    r"|while|when|now that|so that|so as to|although|though|unless|in case|which|who|despite|for (?=a |an |the )?(?!a |an |the ))\b"
-    r"|\b(?P<condition>if|in case)\b(?! (?:possible|necessary|needed|safe|clear))"
-    r"|\b(?P<so>so|therefore|hence|thus|otherwise|but|instead(?! of))\b"
-    r"|\b(?P<later>then|before|after|afterwards|until|once|as soon as)\b"
-)
-_OTHERS = re.compile(
-    r"(?:and |also )?(?:the|a|an|this|that|these|there|another|some|several|many|two|three|it|its|they|he|she|of|no|nothing"
-    r"|oncoming|cross|traffic|pedestrians?|people|cyclists?|vehicles?|cars?|lead|red|green|yellow|light|route|is|are|was|has)\b"
-    r"(?! (?:ego|self-driving|autonomous)\b)(?!(?: \w+){0,4} (?:is|would be|are) to\b)(?! is (?:safe|necessary|best|time|safest) to\b)"
-)
-_EGO = re.compile(r"(?:the )?(?:ego(?: vehicle| car)?|i|we|our (?:car|vehicle))\b")
-_NEGATED = re.compile(
-    r"\b(?:not|never|no|without|avoid|avoids|avoiding|instead of|rather than|no need to|nor|refrain from|stop short of)"
-    r"(?: (?!but\b|and\b|only\b)\w+){0,3} ?$"
-)
-_HEDGE = re.compile(
-    r"\b(?:may|might|could|possibly|perhaps|maybe|probably|prepare[ds]?|preparing|ready|consider(?:ing)?|potentially"
-    r"|likely|about|anticipate|expect(?:ing)?|prepared)(?: (?!and\b)\w+){0,3} ?$"
-)
-_OTHERS_ACTION = re.compile(
-    r"\b(?:(?:that|which|who|it|they|them|him|her|vehicle|car|truck|pedestrian|cyclist|traffic|bus|person|child|driver)"
-    r" (?:will|may|might|can|could|to|has to|is about to|about to)"
-    r"|(?:that|which|who|they|vehicles|cars|trucks|buses|pedestrians|cyclists|people|children|drivers|others)"
-    r"(?: (?:will|may|might|can|could|to|have to|are about to|about to))?"
-    r"|(?:the|a|an|bus|full|its|their|his|her|each|every|next|in-lane|all-way)) $"
-)
-_BARE_NOUN = re.compile(r"\b(?:the|a|an|of|is|are|was|no|this|its|to|for|it|and it) $")
-_LEADS_IN_GERUND = re.compile(
-    r"(?:^|\b(?:am|are|start|begin|keep|continue|by|is|be|after|before|and|then|now|we|i|while|prefer|suggests?|requires?|means?"
-    r"|action|decision|plan|not|never|avoid|of|than|without) ?)(?:\w+ly )?$"
-)
 _IN_LANE = re.compile(r"\b(?:within|inside|in|without leaving|staying in) (?:the |our |my |its |ego |current )*lane\b")
 
 
-def _normalised(text: str) -> str:
-    plain = " ".join(text.lower().replace("\u2019", "'").replace("\u2011", "-").split())
-    if "'" in plain:
-        for pattern, full in _CONTRACTIONS:
-            plain = pattern.sub(full, plain)
-    return _RUN_TOGETHER.sub(r"\1 not", plain)
-
-
-def _clauses(plain: str) -> list[_Clause]:
-    """The text in clauses. A reason at the start of a sentence ends at its comma; one further back ends there too."""
-    clauses: list[_Clause] = []
-    kind, start, hedged, conditional = "main", 0, False, False
-    joints = list(_JOINT.finditer(plain))
-    for joint in [*joints, None]:
-        end = joint.start() if joint is not None else len(plain)
-        if end > start:
-            clauses.append(_clause(plain, kind, start, end, hedged))
-        if joint is None:
-            break
-        start = joint.end()
-        while start < len(plain) and plain[start] == " ":
-            start += 1
-        group = joint.lastgroup
-        if group in ("reason", "later"):
-            kind, hedged = ("reason" if group == "reason" else "later"), False
-        elif group == "condition":
-            kind, hedged, conditional = "reason", False, True
-            clauses = [c._replace(hedged=True) if c.end >= end - 2 and c.kind == "main" else c for c in clauses]
-        else:
-            hedged = conditional and group == "comma"
-            kind, conditional = "main", False
-    return clauses
-
-
-def _clause(plain: str, kind: str, start: int, end: int, hedged: bool) -> _Clause:
-    if kind == "main" and _OTHERS.match(plain, start, end) and not _EGO.match(plain, start, end):
-        kind = "reason"
-    return _Clause(kind, start, end, hedged)
-
-
-def _first(plain: str, clauses: list[_Clause], rules: list[Rule]) -> _Found | None:
-    """The first claim of an axis: announced before later, certain before hedged."""
-    found = []
-    for clause in clauses:
-        if clause.kind == "reason":
-            continue
-        best: _Found | None = None
-        for rule in rules:
-            claim = _claim(plain, clause, rule, best.start if best is not None else clause.end)
-            best = claim if claim is not None else best
-        if best is not None:
-            found.append(best)
-    return min(found, key=lambda f: (f.hedged, f.later, f.start), default=None)
-
-
 _ALL_RULES = (*LONGITUDINAL_RULES, *LATERAL_RULES, *COMPONENT_RULES)
-_TRIGGERED: dict[str, int] = {}
+
+
+def _bits_by_trigger() -> dict[str, int]:
+    bits: dict[str, int] = {}
+    for place, rule in enumerate(_ALL_RULES):
+        for trigger in rule.triggers:
+            bits[trigger] = bits.get(trigger, 0) | 1 << place
+    return bits
+
+
+_TRIGGERED = _bits_by_trigger()
 """Trigger -> bits of the rules that it makes worth trying."""
-for _bit, _any_rule in enumerate(_ALL_RULES):
-    for _trigger in _any_rule.triggers:
-        _TRIGGERED[_trigger] = _TRIGGERED.get(_trigger, 0) | 1 << _bit
 
 
 class _Fitting(NamedTuple):
@@ -241,43 +128,6 @@ def _fitting(plain: str) -> _Fitting:
     return kept
 
 
-def _claim(plain: str, clause: _Clause, rule: Rule, before: int) -> _Found | None:
-    """The first place in a clause, before `before`, where a rule holds and the ego is the one who acts."""
-    position = clause.start
-    while match := rule.pattern.search(plain, position, clause.end):
-        start = match.start()
-        position = start + 1
-        if start >= before:
-            return None
-        if start > 0 and plain[start - 1] not in " ,.;:!?(\"'":
-            continue
-        ahead = plain[clause.start : start]
-        behind = plain[max(0, clause.start - 24) : start]
-        if _is_ego_action(plain, clause, start, ahead, behind):
-            hedged = clause.hedged or bool(_HEDGE.search(ahead))
-            return _Found(rule.name, start, match.end(), clause.end, clause.kind == "later", hedged)
-    return None
-
-
-def _is_ego_action(plain: str, clause: _Clause, start: int, ahead: str, behind: str) -> bool:
-    verb = plain[start : clause.end].split(" ", 1)[0].rstrip(".,;:")
-    if _NEGATED.search(behind) and not behind.rstrip().endswith((".", ";")):
-        return False
-    if clause.bare and (_BARE_NOUN.search(ahead) or verb.endswith("ing") or _third_person(verb)):
-        return False
-    if verb.endswith("ing"):
-        return bool(_LEADS_IN_GERUND.search(ahead)) or (clause.kind == "later" and not ahead)
-    if _third_person(verb):
-        return bool(_EGO.match(plain, clause.start, clause.end))
-    if clause.kind == "later" and _OTHERS.match(plain, clause.start, clause.end) and not clause.bare:
-        return False
-    return not _OTHERS_ACTION.search(ahead)
-
-
-def _third_person(verb: str) -> bool:
-    return verb.endswith("s") and verb not in ("pass", "cross", "bias")
-
-
 _SLOWING_FOR = {
     "lead_vehicle": "lead_obstacle_following",
     "slow_vehicle": "lead_obstacle_following",
@@ -294,26 +144,30 @@ _SLOWING_FOR = {
 """Slowing down is named after its cause; any other cause, or none, makes it speed adaptation."""
 
 
-def _longitudinal_name(plain: str, found: _Found | None, components: list[Evidence]) -> str | None:
+def _longitudinal_name(plain: str, found: Found | None, components: list[Evidence]) -> str | None:
     if found is None or found.name != SLOWING:
         return found.name if found is not None else None
     ranked = sorted(components, key=lambda item: (item.start < found.start, item.start))
     return _SLOWING_FOR.get(ranked[0].what, "speed_adaptation") if ranked else "speed_adaptation"
 
 
-def _too_late(longitudinal_name: str | None, longitudinal: _Found | None, lateral: _Found) -> bool:
+def _too_late(longitudinal_name: str | None, longitudinal: Found | None, lateral: Found) -> bool:
     """A manoeuvre announced for after a stop."""
     return lateral.later and longitudinal_name == "stop" and longitudinal is not None and not longitudinal.later
 
 
 _SIDE_WORD = re.compile(
-    r"\b(left|right)(?:wards?)?\b(?! (?:of way|away|now|behind|ahead|before|after|in front|there|here|next|turn signal))(?!-of-way)"
+    r"\b(left|right)(?:wards?)?\b(?!-of-way)"
+    r"(?! (?:of way|away|now|behind|ahead|before|after|in front|there|here|next|turn signal))"
 )
 _OPPOSITE: dict[str, Side] = {"left": "right", "right": "left"}
-_PLACE = re.compile(r"\b(?:around|away from|for|past|passing|pass|avoid|clear of|to|from|of) (?:\w+[ -]){1,7}?(?:on|to|along|from) (?:the|our|its|my) $")
+_PLACE = re.compile(
+    r"\b(?:around|away from|for|past|passing|pass|avoid|clear of|to|from|of) (?:\w+[ -]){1,7}?"
+    r"(?:on|to|along|from) (?:the|our|its|my) $"
+)
 
 
-def _side(plain: str, found: _Found) -> tuple[Side, str, int] | None:
+def _side(plain: str, found: Found) -> tuple[Side, str, int] | None:
     """The side of a lateral claim: in its own words, else behind them, else before; a side given for others' place."""
     inside = _SIDE_WORD.search(plain, found.start, found.end)
     if inside:
@@ -335,7 +189,9 @@ def _as_side(word: str) -> Side:
     return "left" if word == "left" else "right"
 
 
-_WITHOUT = re.compile(r"\b(?:no|not|without|never|is free of|is clear of|any|isn't|neither)(?: (?!but\b|and\b)\w+){0,3} ?$")
+_WITHOUT = re.compile(
+    r"\b(?:no|not|without|never|is free of|is clear of|any|isn't|neither)(?: (?!but\b|and\b)\w+){0,3} ?$"
+)
 _EXCLUDES = {
     "slow_vehicle": ("lead_vehicle", "adjacent_vehicle"),
     "parked_vehicle": ("lead_vehicle",),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -157,7 +158,8 @@ class _Table(NamedTuple):
     def of(cls, paths: Sequence[LanePath]) -> _Table:
         segments = np.array([len(path.points_N2) - 1 for path in paths])
         columns = np.concatenate([path.segments_S6 for path in paths]).T
-        return cls(*np.ascontiguousarray(columns), np.cumsum(segments) - segments, segments)
+        x, y, ux, uy, yaw, bend = np.ascontiguousarray(columns)
+        return cls(x, y, ux, uy, yaw, bend, np.cumsum(segments) - segments, segments)
 
 
 def _nearest(points_B2: np.ndarray, table: _Table, first_B1: np.ndarray, segments_B1: np.ndarray) -> np.ndarray:
@@ -212,9 +214,9 @@ def _path(chain: list[Lane], lanes: tuple[Lane, ...]) -> LanePath:
 
 
 def _facilities(chain: list[Lane], lanes: tuple[Lane, ...]) -> tuple[float, ...]:
-    """s [m] of joints where lanes that do not turn merge into one or part from one."""
+    """Where, s [m], are joints at which lanes that do not turn merge into one or part from one."""
     places, s = [], 0.0
-    for lane, following in zip(chain, chain[1:], strict=False):
+    for lane, following in pairwise(chain):
         s += _length(lane)
         siblings = [other for other in lanes if other.lane_id in lane.successor_ids and other.turn is None]
         rivals = [other for other in lanes if following.lane_id in other.successor_ids and other.turn is None]
@@ -229,6 +231,6 @@ def _length(lane: Lane) -> float:
 
 def _bend(lane: Lane, following: Lane) -> float:
     """How far [rad] the direction changes from the end of a lane to the end of the next."""
-    ends = [l.centerline_N2[-1] - l.centerline_N2[-2] for l in (lane, following)]
+    ends = [one.centerline_N2[-1] - one.centerline_N2[-2] for one in (lane, following)]
     angles = [np.arctan2(end[1], end[0]) for end in ends]
     return float(abs(wrap_angle(angles[1] - angles[0])))

@@ -243,8 +243,11 @@ def _lateral(signals: _Signals, dt_s: float, thresholds: MetaActionThresholds) -
 
 def _band(signal_BT: np.ndarray, bounds: tuple[float, ...], hysteresis: float) -> np.ndarray:
     """How many of the bounds +b and -b lie under the signal, each crossed with hysteresis."""
-    sides = [_above(signal_BT, sign * bound, hysteresis) for bound in bounds for sign in (1.0, -1.0)]
-    return np.sum(sides, axis=0, dtype=np.int64)
+    below = np.zeros(signal_BT.shape, dtype=np.int64)
+    for bound in bounds:
+        for sign in (1.0, -1.0):
+            below += _above(signal_BT, sign * bound, hysteresis)
+    return below
 
 
 def _above(signal_BT: np.ndarray, bound: float, hysteresis: float) -> np.ndarray:
@@ -263,7 +266,7 @@ def _starts(bands_BT: np.ndarray, refractory_ticks: int) -> np.ndarray:
     cut = np.ones(bands_BT.shape, dtype=bool)
     cut[:, 1:] = bands_BT[:, 1:] != bands_BT[:, :-1]
     last = np.zeros(len(cut), dtype=np.int64)
-    for tick in range(1, cut.shape[1]):
+    for tick in range(1, bands_BT.shape[1]):
         cut[:, tick] &= tick - last >= refractory_ticks
         last[cut[:, tick]] = tick
     return np.flatnonzero(cut)
