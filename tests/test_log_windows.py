@@ -577,11 +577,13 @@ def test_a_short_log_is_reported_by_the_loader(tmp_path):
     assert "00.txt: 3.0 s long, a window takes 7.9 s" in next(iter(skipped))
 
 
-def test_a_count_keeps_windows_spread_over_all_logs(tmp_path):
-    for name in ("00", "01"):
-        write_kitti(tmp_path / "poses" / f"{name}.txt")
-    scenes, _ = load_scenes("kitti_odometry", tmp_path, split="all", annotate=False, count=2)
-    assert [s.episode for s in scenes] == ["kitti_odometry/00", "kitti_odometry/01"]
+@pytest.mark.parametrize(("count", "kept"), [(2, (1, 1)), (7, (3, 4)), (20, (9, 11)), (99, (9, 34))])
+def test_a_count_takes_as_many_windows_of_a_short_log_as_of_a_long_one(tmp_path, count, kept):
+    write_kitti(tmp_path / "poses" / "00.txt", frames=120)
+    write_kitti(tmp_path / "poses" / "01.txt", frames=240)
+    scenes, _ = load_scenes("kitti_odometry", tmp_path, split="all", annotate=False, count=count)
+    assert len({scene.id for scene in scenes}) == len(scenes)
+    assert tuple(sum(s.episode.endswith(name) for s in scenes) for name in ("00", "01")) == kept
 
 
 def test_synthetic_scenes_come_through_the_same_loader():

@@ -56,7 +56,7 @@ def load_scenes(
         held_out: names of the logs that make up the test split, instead of the default choice.
         on_bad_log: a log that cannot be read stops the call with its SceneError, or is counted as skipped.
         seed: of the synthetic scenes.
-        count: number of synthetic scenes (default 1,000); of real logs, evenly spaced windows are kept (default all).
+        count: number of synthetic scenes (default 1,000); of real logs, see `thinned` (default all).
 
     Raises:
         ConfigError: an unknown source or split.
@@ -114,13 +114,28 @@ def _logs(
         cut, reasons = cut_windows(log, window)
         scenes += cut
         skipped += reasons
-    if count is not None and count < len(scenes):
-        scenes = [scenes[i * len(scenes) // count] for i in range(count)]
+    if count is not None:
+        scenes = thinned(scenes, count)
     if annotate:
         scenes = _annotated(scenes)
         bare = sum(scene.reference is None for scene in scenes)
         skipped += Counter({NO_TRACE: bare} if bare else {})
     return scenes, skipped
+
+
+def thinned(scenes: Sequence[Scene], count: int) -> list[Scene]:
+    """At most `count` scenes in their order: as many of one log as of another, as far as they go, evenly spaced."""
+    by_log: dict[str, list[Scene]] = {}
+    for scene in scenes:
+        by_log.setdefault(scene.episode, []).append(scene)
+    kept: dict[str, list[Scene]] = {}
+    smallest_first = sorted(by_log, key=lambda episode: len(by_log[episode]))
+    for i, episode in enumerate(smallest_first):
+        windows = by_log[episode]
+        share = min(len(windows), count // (len(by_log) - i))
+        kept[episode] = [windows[k * len(windows) // share] for k in range(share)]
+        count -= share
+    return [scene for episode in by_log for scene in kept[episode]]
 
 
 def _find(root: Path, names: Sequence[str]) -> tuple[dict[str, Path], Counter[str]]:
