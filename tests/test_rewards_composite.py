@@ -88,6 +88,7 @@ def test_what_does_not_fit_is_named():
         call(composite(parse=lambda ids, scenes: [FUTURES[1]]), [[1], [1]], ["a", "a"])
 
 
+@pytest.mark.engine
 def test_trl_takes_it_as_a_reward_function_by_its_name():
     utils = pytest.importorskip("trl.trainer.utils")
     assert utils.get_callable_name(composite()) == "mix"

@@ -84,24 +84,53 @@ def inside_any_polygon(points_N2: np.ndarray, area_N: np.ndarray, areas: Sequenc
     if len(points_N2) == 0 or edges is None:
         return inside_N
     start_E2, end_E2, area_E, polygon_E = edges
-    span = 1.0 + np.ptp(np.concatenate([points_N2[:, 0], start_E2[:, 0]]))
-    order_N = np.argsort(points_N2[:, 0] + 2.0 * span * area_N)
-    x_N = (points_N2[:, 0] + 2.0 * span * area_N)[order_N]
-    y_N = points_N2[order_N, 1]
-    shift_E = 2.0 * span * area_E
-    first_E = np.searchsorted(x_N, np.minimum(start_E2[:, 0], end_E2[:, 0]) + shift_E)
-    count_E = np.searchsorted(x_N, np.maximum(start_E2[:, 0], end_E2[:, 0]) + shift_E) - first_E
-    edge_M = np.repeat(np.arange(len(count_E)), count_E)
-    point_M = np.arange(len(edge_M)) - np.repeat(np.cumsum(count_E) - count_E, count_E) + first_E[edge_M]
-    rise_E = (end_E2[:, 1] - start_E2[:, 1]) / np.where(count_E > 0, end_E2[:, 0] - start_E2[:, 0], 1.0)
-    edge_y_M = start_E2[edge_M, 1] + rise_E[edge_M] * (x_N[point_M] - (start_E2[:, 0] + shift_E)[edge_M])
-    above_M = edge_y_M > y_N[point_M]
-    polygons = int(polygon_E.max()) + 1
-    crossings = np.bincount(
-        polygon_E[edge_M[above_M]] * len(x_N) + point_M[above_M], minlength=polygons * len(x_N)
-    ).reshape(polygons, len(x_N))
-    inside_N[order_N] = (crossings % 2 == 1).any(axis=0)
+    # Every area gets a stretch of the x axis to itself, so that one sort serves them all.
+    stretch = 2.0 * (1.0 + np.ptp(np.concatenate([points_N2[:, 0], start_E2[:, 0]])))
+    order_N = np.argsort(points_N2[:, 0] + stretch * area_N, kind="stable")
+    x_N, y_N = points_N2[order_N].T
+    key_N = x_N + stretch * area_N[order_N]
+    first_E = np.searchsorted(key_N, np.minimum(start_E2[:, 0], end_E2[:, 0]) + stretch * area_E)
+    count_E = np.searchsorted(key_N, np.maximum(start_E2[:, 0], end_E2[:, 0]) + stretch * area_E) - first_E
+    crossings = _crossings(start_E2, end_E2, polygon_E, first_E, count_E, x_N, y_N)
+    inside_N[order_N] = (crossings & 1).any(axis=0)
     return inside_N
+
+
+def _crossings(
+    start_E2: np.ndarray,
+    end_E2: np.ndarray,
+    polygon_E: np.ndarray,
+    first_E: np.ndarray,
+    count_E: np.ndarray,
+    x_N: np.ndarray,
+    y_N: np.ndarray,
+) -> np.ndarray:
+    """How many edges of each polygon lie above each point: [polygons, N].
+
+    Edge i meets the `count_E[i]` points from `first_E[i]` on. Most edges are wholly above or below the points they
+    meet and need no look at the single point.
+    """
+    polygons, points = int(polygon_E.max()) + 1, len(x_N)
+    met = np.flatnonzero(count_E)
+    start_E2, end_E2, first_E, count_E = start_E2[met], end_E2[met], first_E[met], count_E[met]
+    row_E = polygon_E[met] * (points + 1)
+    ends = np.stack([first_E, first_E + count_E], axis=1).ravel()
+    above = np.minimum(start_E2[:, 1], end_E2[:, 1]) > np.maximum.reduceat(np.append(y_N, -np.inf), ends)[::2]
+    below = np.maximum(start_E2[:, 1], end_E2[:, 1]) <= np.minimum.reduceat(np.append(y_N, np.inf), ends)[::2]
+    changes = np.bincount((row_E + first_E)[above], minlength=polygons * (points + 1))
+    changes -= np.bincount((row_E + first_E + count_E)[above], minlength=polygons * (points + 1))
+    crossings = np.cumsum(changes.reshape(polygons, points + 1), axis=1)
+
+    near = ~(above | below)
+    start_E2, end_E2, first_E, count_E, row_E = start_E2[near], end_E2[near], first_E[near], count_E[near], row_E[near]
+    rise_E = (end_E2[:, 1] - start_E2[:, 1]) / (end_E2[:, 0] - start_E2[:, 0])
+    point_M = np.arange(count_E.sum()) + np.repeat(first_E - np.cumsum(count_E) + count_E, count_E)
+    edge_y_M = np.repeat(rise_E, count_E) * x_N[point_M]
+    edge_y_M += np.repeat(start_E2[:, 1] - rise_E * start_E2[:, 0], count_E)
+    crossed_M = edge_y_M > y_N[point_M]
+    point_M += np.repeat(row_E, count_E)
+    crossings += np.bincount(point_M[crossed_M], minlength=crossings.size).reshape(crossings.shape)
+    return crossings[:, :points]
 
 
 def _edges(
