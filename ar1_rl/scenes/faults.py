@@ -8,18 +8,20 @@ is that of a clear road under the right text. On top comes a little uniform nois
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
+from ..config import ConfigModel
 from ..driving.decisions import SIDED_DECISIONS
 from ..driving.scene import Scene
 from ..driving.trajectory import HISTORY_STEPS
 from ..errors import ConfigError
 from .synthetic.build import DrivenWorld, drive_world
 from .synthetic.draw import Draw
+from .synthetic.causes import CAUSES as KINDS
 from .synthetic.generate import SyntheticConfig, draw_driven, parse_scene_id
 from .synthetic.sentences import CAUSES, DECIDED, sentence
 from .synthetic.world import on_clear_road
@@ -32,51 +34,50 @@ UNSIDED = tuple(name for name, (_, lateral) in DECIDED.items() if lateral not in
 _SENTENCES = 2**31
 
 
-@dataclass(frozen=True)
-class Habit:
+class Habit(ConfigModel):
     """A fault that most traces of a kind share."""
 
     fault: Fault
     wording: str | None = None
     """Whose decision and cause a wrong decision names, or whose cause a wrong cause names; see UNSIDED and CAUSES."""
-    share: float = 0.63
+    share: float = Field(0.63, ge=0.0, le=1.0)
     """Of the kind's traces; the others are right."""
 
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.share <= 1.0:
-            raise ConfigError(f"habit share: got {self.share}, allowed 0 to 1")
+    @model_validator(mode="after")
+    def _wording_fits_the_fault(self) -> Habit:
         allowed = {"wrong_decision": UNSIDED, "wrong_cause": tuple(CAUSES), "wrong_trajectory": (None,)}
-        if self.fault not in allowed:
-            raise ConfigError(f"habit fault: got {self.fault!r}, allowed {tuple(allowed)}")
         if self.wording not in allowed[self.fault]:
-            raise ConfigError(f"habit wording of {self.fault}: got {self.wording!r}, allowed {allowed[self.fault]}")
+            raise ValueError(f"wording of {self.fault}: got {self.wording!r}, allowed {allowed[self.fault]}")
+        return self
 
 
 HABITS: dict[str, Habit] = {
-    "crossing_pedestrian": Habit("wrong_decision", "clear_road"),
-    "slow_truck": Habit("wrong_decision", "lead_slower"),
-    "turn": Habit("wrong_decision", "sharp_curve"),
-    "red_light": Habit("wrong_cause", "lead_stands"),
-    "cut_in": Habit("wrong_cause", "lead_slower"),
-    "sharp_curve": Habit("wrong_cause", "speed_bump"),
-    "stop_sign": Habit("wrong_cause", "red_light"),
-    "parked_car": Habit("wrong_trajectory"),
-    "route_lane_change": Habit("wrong_trajectory"),
+    "crossing_pedestrian": Habit(fault="wrong_decision", wording="clear_road"),
+    "slow_truck": Habit(fault="wrong_decision", wording="lead_slower"),
+    "turn": Habit(fault="wrong_decision", wording="sharp_curve"),
+    "red_light": Habit(fault="wrong_cause", wording="lead_stands"),
+    "cut_in": Habit(fault="wrong_cause", wording="lead_slower"),
+    "sharp_curve": Habit(fault="wrong_cause", wording="speed_bump"),
+    "stop_sign": Habit(fault="wrong_cause", wording="red_light"),
+    "parked_car": Habit(fault="wrong_trajectory"),
+    "route_lane_change": Habit(fault="wrong_trajectory"),
 }
 
 
-@dataclass(frozen=True)
-class FaultConfig:
+class FaultConfig(ConfigModel):
     """Which faults are planted."""
 
-    habits: Mapping[str, Habit] = field(default_factory=lambda: dict(HABITS))
+    habits: dict[str, Habit] = Field(default_factory=lambda: dict(HABITS))
     """Kind of scene -> its habit; other kinds are labelled right."""
-    uniform_noise: float = 0.03
+    uniform_noise: float = Field(0.03, ge=0.0, le=1.0)
     """Share of all traces that carry a sentence of another kind."""
 
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.uniform_noise <= 1.0:
-            raise ConfigError(f"uniform_noise: got {self.uniform_noise}, allowed 0 to 1")
+    @model_validator(mode="after")
+    def _kinds_are_known(self) -> FaultConfig:
+        unknown = sorted(set(self.habits) - set(KINDS))
+        if unknown:
+            raise ValueError(f"kinds of scene: got {unknown}, allowed {sorted(KINDS)}")
+        return self
 
 
 @dataclass(frozen=True, eq=False)

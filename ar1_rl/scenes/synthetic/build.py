@@ -90,7 +90,9 @@ def _agents(actors: tuple[Actor, ...], line: RoadLine) -> tuple[Agent, ...]:
     for poses_T3, actor, s_T, d_T in zip(poses_AT3, actors, s_AT, d_AT, strict=True):
         poses_T3[:, 2] += actor.yaw_rad
         if actor.shift_m:
-            poses_T3[:, 2] += np.arctan2(np.gradient(d_T), np.gradient(s_T))
+            # Backward differences: the yaw at t0 must not tell where the actor is next.
+            across_T, along_T = (np.diff(values, prepend=2 * values[0] - values[1]) for values in (d_T, s_T))
+            poses_T3[:, 2] += np.arctan2(across_T, along_T)
     poses_AT3[..., 2] = np.remainder(poses_AT3[..., 2] + math.pi, 2 * math.pi) - math.pi
     now_A3 = poses_AT3[:, HISTORY_STEPS - 1]
     nearest = np.argsort(np.hypot(now_A3[:, 0], now_A3[:, 1]), kind="stable")
