@@ -118,6 +118,8 @@ def test_a_foreign_scene_id_is_refused(name: str) -> None:
 def test_bad_calls_say_what_is_allowed() -> None:
     with pytest.raises(ConfigError, match="validation"):
         next(generate_scenes(0, "dev", 1))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="seed -1"):
+        next(generate_scenes(-1, "train", 1))
     with pytest.raises(ConfigError, match="red_light"):
         SyntheticConfig(weights={"red_lihgt": 1.0})
     with pytest.raises(ConfigError, match="weights"):

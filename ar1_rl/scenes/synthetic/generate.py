@@ -85,8 +85,10 @@ def scene_id(seed: int, split: Split, number: int) -> str:
 def draw_driven(seed: int, split: Split, number: int, config: SyntheticConfig) -> tuple[DrivenWorld, int]:
     """The driven world of one scene, and the number that picks its sentence.
 
-    Raises ConfigError for a split that does not exist.
+    Raises ConfigError for a split that does not exist or a negative number, SceneError where no drive was good enough.
     """
+    if seed < 0 or number < 0:
+        raise ConfigError(f"seed {seed}, scene number {number}: allowed 0 and above")
     if split not in SPLITS:
         raise ConfigError(f"split: got {split!r}, allowed {SPLITS}")
     draw = Draw([seed, SPLITS.index(split), number])

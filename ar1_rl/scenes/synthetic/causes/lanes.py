@@ -79,7 +79,7 @@ def merge(draw: Draw) -> World:
     """The ego lane ends ahead; the neighbour lane is free."""
     speed = draw.uniform(8.0, 20.0)
     side = 1.0 if draw.chance(0.7) else -1.0
-    lanes = layout(draw, left=(1,) if side > 0 else (0,), right=(1,) if side < 0 else (0,), oncoming=side < 0)
+    lanes = layout(draw, left=(1,) if side > 0 else (0,), right=(1,) if side < 0 else (0,), oncoming=False)
     delay = reaction(draw)
     length = speed * draw.uniform(3.3, 4.2)
     lanes = replace(lanes, lane_end_m=speed * delay + length + draw.uniform(4.0, 20.0))
