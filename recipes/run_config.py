@@ -55,6 +55,12 @@ class EvalConfig(ConfigModel):
     resamples: int = Field(4000, ge=100)
     """Bootstrap resamples of scenes behind every interval."""
 
+    def sampling(self, rollouts: SamplingConfig) -> SamplingConfig:
+        """How evaluation draws: its own temperature and top-p, the rollouts' length limit."""
+        return SamplingConfig(
+            temperature=self.temperature, top_p=self.top_p, max_completion_tokens=rollouts.max_completion_tokens
+        )
+
 
 class RolloutsConfig(EngineConfig, SamplingConfig):
     """The engine, and how training rollouts are drawn."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 
 from ar1_rl.driving import Scene, TrajectoryCodec
 from ar1_rl.policy.config import codec_by_name
 from ar1_rl.report.progress import progress
 from ar1_rl.scenes.faults import LabelledTrace
-from rollouts.dialogue import Dialogue, text_prompt
+from rollouts.dialogue import Dialogue
 
 from .run_config import RunConfig
 from .run_folder import RunFolder
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SFT_FOLDER = "sft"
+TOKENS_AT_ONCE = 1000
+"""Examples turned into tokens between two steps of the progress bar."""
 
 
 @dataclass(frozen=True)
@@ -108,19 +111,20 @@ def _dataset(dialogue: Dialogue, examples: Sequence[Example], console: Console) 
 
     rows: list[dict[str, Any]] = []
     with progress(console, "SFT traces to tokens", len(examples)) as bar:
-        for example in examples:
-            observation = example.scene.observation
-            prompt = dialogue.prompt_ids(text_prompt(observation, dialogue.codec))
-            completion = dialogue.completion_ids(
-                example.trace.text, observation.history_T3, example.trace.future_T3
+        for start in range(0, len(examples), TOKENS_AT_ONCE):
+            batch = examples[start : start + TOKENS_AT_ONCE]
+            messages = dialogue.prompts([e.scene.observation for e in batch])
+            prompts = dialogue.token_ids([dialogue.prompt_text(m) for m in messages])
+            histories = np.stack([e.scene.observation.history_T3 for e in batch])
+            futures = np.stack([e.trace.future_T3 for e in batch])
+            completions = dialogue.token_ids(
+                dialogue.completion_texts([e.trace.text for e in batch], histories, futures)
             )
-            rows.append(
-                {
-                    "input_ids": [*prompt, *completion],
-                    "completion_mask": [0] * len(prompt) + [1] * len(completion),
-                }
-            )
-            bar.advance()
+            rows += [
+                {"input_ids": [*p, *c], "completion_mask": [0] * len(p) + [1] * len(c)}
+                for p, c in zip(prompts, completions, strict=True)
+            ]
+            bar.advance(len(batch))
     return Dataset.from_list(rows)
 
 

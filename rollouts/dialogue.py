@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 """A chat message: role, and content as a list of parts (text or image)."""
 
-PromptBuilder = Callable[[Observation, TrajectoryCodec], list[Message]]
+PromptBuilder = Callable[[Observation, str], list[Message]]
+"""Messages from an observation and its history, written as trajectory tokens."""
 
 
-def text_prompt(observation: Observation, codec: TrajectoryCodec) -> list[Message]:
+def text_prompt(observation: Observation, history: str) -> list[Message]:
     """The observation in words, and the history as tokens."""
-    history = codec.to_text(codec.encode_history(observation.history_T3[None])[0])
     text = f"{describe(observation)} {HISTORY_START}{history}{HISTORY_END}"
     return [{"role": "user", "content": [{"type": "text", "text": text}]}]
 
@@ -55,28 +55,30 @@ class Dialogue:
         """The dialogue of a tokenizer that has the policy tokens; ConfigError if it lacks them."""
         return cls(tokenizer=tokenizer, codec=codec, layout=token_layout(tokenizer, codec))
 
-    def prompt(self, observation: Observation) -> list[Message]:
-        """Chat messages of one observation."""
-        return self.build_prompt(observation, self.codec)
+    def prompts(self, observations: Sequence[Observation]) -> list[list[Message]]:
+        """Chat messages of each observation."""
+        histories = self.codec.encode_history(np.stack([o.history_T3 for o in observations]))
+        texts = [self.codec.to_text(tokens) for tokens in histories]
+        return [self.build_prompt(o, text) for o, text in zip(observations, texts, strict=True)]
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The prompt as the tokenizer's chat template writes it, ready for the policy to go on."""
         flat = [{**message, "content": _text(message["content"])} for message in messages]
         return str(self.tokenizer.apply_chat_template(flat, tokenize=False, add_generation_prompt=True))
 
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Token ids of that text."""
-        return tuple(self.tokenizer(self.prompt_text(messages), add_special_tokens=False)["input_ids"])
+    def completion_texts(
+        self, reasonings: Sequence[str], histories_B16x3: np.ndarray, futures_B64x3: np.ndarray
+    ) -> list[str]:
+        """What policies that reason and drive like this would write."""
+        tokens_BK = self.codec.encode(histories_B16x3, futures_B64x3)
+        return [
+            f"{COT_START}{reasoning}{COT_END}{FUTURE_START}{self.codec.to_text(tokens)}{FUTURE_END}"
+            for reasoning, tokens in zip(reasonings, tokens_BK, strict=True)
+        ]
 
-    def completion_text(self, reasoning: str, history_T3: np.ndarray, future_T3: np.ndarray) -> str:
-        """What a policy that reasons and drives like this would write."""
-        tokens = self.codec.encode(history_T3[None], future_T3[None])[0]
-        return f"{COT_START}{reasoning}{COT_END}{FUTURE_START}{self.codec.to_text(tokens)}{FUTURE_END}"
-
-    def completion_ids(self, reasoning: str, history_T3: np.ndarray, future_T3: np.ndarray) -> tuple[int, ...]:
-        """Token ids of that completion."""
-        text = self.completion_text(reasoning, history_T3, future_T3)
-        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+    def token_ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Token ids of prompts or completions."""
+        return [tuple(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
     def parse(self, token_ids: Sequence[Sequence[int]], histories_B16x3: np.ndarray) -> list[Completion]:
         """Completions by token ids; a malformed one carries its error."""

@@ -27,7 +27,8 @@ class Policy:
 
     def sample(self, observations: Sequence[Observation], k: int, seeds: Sequence[int]) -> list[list[Completion]]:
         """K completions an observation; `seeds` has k entries an observation, in order."""
-        prompts = [self.dialogue.prompt_ids(self.dialogue.prompt(o)) for o in observations]
+        messages = self.dialogue.prompts(observations)
+        prompts = self.dialogue.token_ids([self.dialogue.prompt_text(m) for m in messages])
         requests = [Request(prompts[i // k], seed) for i, seed in enumerate(seeds)]
         samples = self.engine.sample(requests, self.sampling, self.dialogue.layout.future_end)
         histories = np.stack([o.history_T3 for o in observations for _ in range(k)])
@@ -45,8 +46,9 @@ class Policy:
     ) -> list[Rollout]:
         """One recorded rollout for each (scene, sample number) pair."""
         unique = {scene.id: scene for scene in scenes}
-        texts = {i: self.dialogue.prompt_text(self.dialogue.prompt(s.observation)) for i, s in unique.items()}
-        ids = {i: tuple(self.dialogue.tokenizer(t, add_special_tokens=False)["input_ids"]) for i, t in texts.items()}
+        messages = self.dialogue.prompts([scene.observation for scene in unique.values()])
+        texts = {i: self.dialogue.prompt_text(m) for i, m in zip(unique, messages, strict=True)}
+        ids = dict(zip(texts, self.dialogue.token_ids(list(texts.values())), strict=True))
         seeds = [request_seed(run_seed, step, s.id, k) for s, k in zip(scenes, samples, strict=True)]
         requests = [Request(ids[scene.id], seed) for scene, seed in zip(scenes, seeds, strict=True)]
         drawn = self.engine.sample(requests, self.sampling, self.dialogue.layout.future_end, progress)

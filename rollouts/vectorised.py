@@ -24,6 +24,15 @@ def available() -> bool:
     return importlib.util.find_spec("vllm") is not None
 
 
+def require() -> None:
+    """Raise MissingDependencyError, with what to do, where vLLM is not installed."""
+    if not available():
+        raise MissingDependencyError(
+            "rollouts.engine is vllm, but vLLM is not installed; `ar1-rl doctor` prints the install line, "
+            "or set rollouts.engine=transformers"
+        )
+
+
 def set_environment(config: EngineConfig) -> None:
     """Process-wide settings that vLLM reads at import; values the user has set are kept.
 
@@ -44,11 +53,7 @@ def set_environment(config: EngineConfig) -> None:
 
 def open_engine(path: str, config: EngineConfig, dtype: str) -> VectorisedEngine:
     """An engine of our own over the policy folder at `path`, for evaluation and stand-alone rollouts."""
-    if not available():
-        raise MissingDependencyError(
-            "rollouts.engine is vllm, but vLLM is not installed; `ar1-rl doctor` prints the install line, "
-            "or set rollouts.engine=transformers"
-        )
+    require()
     set_environment(config)
     with engine_defaults(dtype):
         from vllm import LLM

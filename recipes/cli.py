@@ -1,0 +1,168 @@
+"""The command `ar1-rl`. Exit codes: 0 good, 1 the run failed, 2 the call or the config is wrong, 75 stopped by a signal
+with everything saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ar1_rl
+from ar1_rl.config import load_config
+from ar1_rl.errors import Ar1RlError, ConfigError
+
+from . import catalogue
+from .console import quiet_libraries, run_console
+
+if TYPE_CHECKING:
+    from .run_config import RunConfig
+
+EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED = 1, 2, 75
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code."""
+    options = _parser().parse_args(arguments)
+    console = run_console()
+    try:
+        return int(options.run(options))
+    except ConfigError as error:
+        console.print(f"[red]{_escaped(error)}[/red]", soft_wrap=True)
+        return EXIT_WRONG_CALL
+    except Ar1RlError as error:
+        console.print(f"[red]{type(error).__name__}: {_escaped(error)}[/red]", soft_wrap=True)
+        return EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ar1-rl", description="RL post-training for reasoning driving policies.")
+    parser.add_argument("--version", action="version", version=f"ar1-rl {ar1_rl.__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    quickstart = verb("quickstart", _quickstart, "the whole job on the embedded benchmark: SFT, GRPO, before and after")
+    quickstart.add_argument("overrides", nargs="*", metavar="key.path=value")
+    quickstart.add_argument("--seed", type=int, default=0)
+    _run_flags(quickstart, out="runs/quickstart")
+
+    grpo = verb("grpo", _grpo, "run a config: SFT if it asks for it, GRPO, then the paired evaluation")
+    grpo.add_argument("config", help="a YAML file, or the name of a shipped recipe")
+    grpo.add_argument("overrides", nargs="*", metavar="key.path=value")
+    _run_flags(grpo, out=None)
+
+    sft = verb("sft", _sft, "only the supervised fine-tuning of a config")
+    sft.add_argument("config", help="a YAML file, or the name of a shipped recipe")
+    sft.add_argument("overrides", nargs="*", metavar="key.path=value")
+    _run_flags(sft, out=None)
+
+    recipes = verb("recipes", _recipes, "list, show or copy the shipped recipes")
+    recipes.add_argument("action", choices=("list", "show", "copy"))
+    recipes.add_argument("name", nargs="?")
+    recipes.add_argument("target", nargs="?", help="file or folder to copy to (default: here)")
+
+    doctor = verb("doctor", _doctor, "what this machine can run, what is missing, and the line that installs it")
+    doctor.add_argument("--json", action="store_true", dest="as_json")
+    return parser
+
+
+def _run_flags(parser: argparse.ArgumentParser, out: str | None) -> None:
+    parser.add_argument("--out", type=Path, default=out, help=f"run folder (default: {out or 'runs/RECIPE'})")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--dry-run", action="store_true", help="check config, data, rewards and batch arithmetic only")
+
+
+def _quickstart(options: argparse.Namespace) -> int:
+    out = Path(options.out)
+    overrides = [f"seed={options.seed}", *options.overrides]
+    config = _load(catalogue.path_of("quickstart"), overrides)
+    if not options.resume and not options.dry_run:
+        moved = catalogue.make_room(out)
+        if moved is not None:
+            run_console().print(f"An earlier run was in {out}; it is now in {moved}", soft_wrap=True)
+    return _run(config, out, options, stage="grpo")
+
+
+def _grpo(options: argparse.Namespace) -> int:
+    return _run_named(options, stage="grpo")
+
+
+def _sft(options: argparse.Namespace) -> int:
+    return _run_named(options, stage="sft")
+
+
+def _run_named(options: argparse.Namespace, stage: str) -> int:
+    config = _load(catalogue.path_of(options.config), options.overrides)
+    return _run(config, options.out or Path("runs") / config.recipe, options, stage)
+
+
+def _load(path: Path, overrides: Sequence[str]) -> RunConfig:
+    from .run_config import RunConfig
+
+    return load_config(RunConfig, path, overrides)
+
+
+def _run(config: RunConfig, out: Path, options: argparse.Namespace, stage: str) -> int:
+    from .doctor import shadowing
+
+    console = run_console()
+    for intruder in shadowing():
+        console.print(f"[yellow]{_escaped(intruder)}[/yellow]", soft_wrap=True)
+    quiet_libraries()
+    if options.dry_run:
+        from .dry_run import dry_run
+
+        return dry_run(config, console)
+    from .post_train import post_train
+    from .stopping import Stopped, stop_on_signal
+
+    with stop_on_signal() as stop:
+        try:
+            post_train(config, out, console, stop, resume=options.resume, until=stage)
+        except Stopped as reason:
+            console.print(f"{reason}; everything so far is in {out}. Go on with: {_resume_line(options, out)}", soft_wrap=True)
+            return EXIT_STOPPED
+    return 0
+
+
+def _resume_line(options: argparse.Namespace, out: Path) -> str:
+    verb = "quickstart" if options.run is _quickstart else f"{options.run.__name__.strip('_')} {options.config}"
+    seed = [f"--seed {options.seed}"] if options.run is _quickstart else []
+    return " ".join(["ar1-rl", verb, *options.overrides, *seed, f"--out {out}", "--resume"])
+
+
+def _recipes(options: argparse.Namespace) -> int:
+    console = run_console()
+    if options.action == "list":
+        console.print(catalogue.table())
+        return 0
+    if options.name is None:
+        raise ConfigError(f"recipes {options.action}: which one? {', '.join(catalogue.names())}")
+    path = catalogue.path_of(options.name)
+    if options.action == "show":
+        console.print(path.read_text(), markup=False, highlight=False)
+        return 0
+    console.print(f"Wrote {catalogue.copy(path, Path(options.target or '.'))}", soft_wrap=True)
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from . import doctor
+
+    return doctor.run(options.as_json)
+
+
+def _escaped(error: object) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""`--dry-run`: config, data, rewards and batch arithmetic in seconds, without loading a model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ar1_rl.driving import Completion, Scene, Trajectory
+from ar1_rl.policy.config import codec_by_name
+from rollouts import vectorised
+from rollouts.describe import describe
+
+from .corpus import load_split
+from .run_config import RunConfig
+
+TRIED_SCENES = 8
+"""Scenes of each split that are made or read to see that it works."""
+
+
+def dry_run(config: RunConfig, console: Console) -> int:
+    """Check everything that needs no model; returns the exit code. Faults raise their own errors."""
+    started = time.monotonic()
+    table = Table("check", "result", title=f"{config.recipe}: dry run")
+    splits = {split: load_split(config, split, limit=TRIED_SCENES)[0] for split in ("train", "validation", "test")}
+    for split, scenes in splits.items():
+        table.add_row(f"{split} scenes", f"{len(scenes)} read from {config.scenes.source}")
+    scenes = splits["train"]
+    table.add_row("a prompt", describe(scenes[0].observation))
+    mix = config.rewards.build()
+    scored = mix.score([_expert(scene) for scene in scenes], scenes)
+    table.add_row("rewards", ", ".join(f"{t.reward} x {t.weight:g}" for t in config.rewards.terms))
+    table.add_row("reward of the expert", ", ".join("-" if m.value is None else f"{m.value:.2f}" for m in scored))
+    for name, result in _arithmetic(config).items():
+        table.add_row(name, result)
+    missing = _missing(config)
+    table.add_row("missing on this machine", "; ".join(missing) or "nothing")
+    console.print(table)
+    console.print(f"Checked in {time.monotonic() - started:.1f} s; no model was loaded")
+    return 0
+
+
+def _expert(scene: Scene) -> Completion:
+    """The reference trace and the expert's future, as if a policy had written them."""
+    assert scene.future_T3 is not None
+    text = "" if scene.reference is None else scene.reference.text
+    return Completion(
+        text=text, token_ids=(), reasoning=text, trajectory=Trajectory(scene.future_T3, "expert"), error=None
+    )
+
+
+def _arithmetic(config: RunConfig) -> dict[str, str]:
+    grpo, codec = config.grpo, codec_by_name(config.policy.codec)
+    per_step = grpo.scenes_per_step * grpo.samples_per_scene
+    per_pass = grpo.rollouts_per_pass or per_step
+    room = config.rollouts.max_completion_tokens - codec.tokens_per_future - 4
+    return {
+        "rollouts a step": f"{grpo.scenes_per_step} scenes x {grpo.samples_per_scene} = {per_step}",
+        "passes a step": f"{per_step // per_pass} of {per_pass} rollouts",
+        "rollouts in all": f"{per_step * grpo.steps} in {grpo.steps} steps",
+        "tokens left for reasoning": f"{room} of {config.rollouts.max_completion_tokens}",
+    }
+
+
+def _missing(config: RunConfig) -> list[str]:
+    missing = []
+    if config.rollouts.engine == "vllm" and not vectorised.available():
+        missing.append("vLLM (see `ar1-rl doctor`)")
+    if config.policy.path is not None and not Path(config.policy.path).exists():
+        missing.append(f"policy {config.policy.path} (not a folder here; it would be asked from the model hub)")
+    return missing

@@ -1,0 +1,269 @@
+"""The RL stage: GRPO on a policy folder, with our rollouts, one composite reward, and validation on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from ar1_rl.driving import Completion, Scene
+from ar1_rl.policy.config import codec_by_name
+from ar1_rl.report.progress import progress
+from rewards.composite import CompositeReward
+from rewards.mix import MixedScore
+from rollouts.config import SamplingConfig
+from rollouts.dialogue import Dialogue
+from rollouts.engine import Engine
+from rollouts.policy import Policy
+from rollouts.record import Rollout
+from rollouts.store import RolloutStore, rollout_row
+
+from .evaluate import score_columns
+from .run_config import RunConfig
+from .run_folder import RunFolder
+from .stopping import StopFlag
+from .training import device_arguments, step_callback
+
+BEST_FOLDER = "best"
+
+
+@dataclass
+class RolloutLoop:
+    """Samples for TRL, parses once, and records each batch when its rewards are there."""
+
+    policy: Policy
+    scenes: Mapping[str, Scene]
+    store: RolloutStore
+    seed: int
+    pending: Sequence[Rollout] = ()
+
+    def sample(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
+        """TRL's rollout function: one completion a row of the batch, which repeats each scene K times."""
+        step = trainer.state.global_step
+        scenes = [self.scenes[row["scene_id"]] for row in trainer.rows]
+        seen: dict[str, int] = {}
+        numbers = []
+        for scene in scenes:
+            numbers.append(seen.setdefault(scene.id, 0))
+            seen[scene.id] += 1
+        self.pending = self.policy.rollouts(scenes, numbers, run_seed=self.seed, step=step)
+        return {
+            "prompt_ids": [list(r.prompt_token_ids) for r in self.pending],
+            "completion_ids": [list(r.completion.token_ids) for r in self.pending],
+            "logprobs": [list(r.logprobs) for r in self.pending],
+        }
+
+    def parse(self, token_ids: Sequence[Sequence[int]], scenes: Sequence[Scene]) -> list[Completion]:
+        """The completions of the batch just sampled; they were parsed on arrival."""
+        assert [tuple(ids) for ids in token_ids] == [r.completion.token_ids for r in self.pending]
+        return [r.completion for r in self.pending]
+
+    def record(self, completions: Sequence[Completion], mixed: Sequence[MixedScore]) -> None:
+        """Write the batch to disk with its rewards."""
+        rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(self.pending, mixed, strict=True)]
+        self.store.write(f"train-{self.pending[0].step:06d}", rows)
+
+
+class PolicyTraining:
+    """A trainer with its sampling engine, alive before, during and after training."""
+
+    def __init__(
+        self, config: RunConfig, policy_path: Path, scenes: Sequence[Scene], folder: RunFolder, console: Console
+    ) -> None:
+        from datasets import Dataset
+
+        from ar1_rl.grpo.trainer import PolicyTrainer
+        from ar1_rl.policy.pretrained import load
+
+        self.config, self.folder, self.console = config, folder, console
+        model, tokenizer = load(str(policy_path), config.policy.dtype)
+        self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec))
+        self.mix = config.rewards.build()
+        self.loop = RolloutLoop(
+            policy=None,  # type: ignore[arg-type]  # the engine exists only once the trainer does
+            scenes={scene.id: scene for scene in scenes},
+            store=RolloutStore(folder.rollouts),
+            seed=config.seed,
+        )
+        reward = CompositeReward(
+            mix=self.mix, parse=self.loop.parse, scenes=self.loop.scenes, on_scored=self.loop.record
+        )
+        prompts = self.dialogue.prompts([scene.observation for scene in scenes])
+        rows = [{"prompt": p, "scene_id": scene.id} for p, scene in zip(prompts, scenes, strict=True)]
+        with _engine_settings(config):
+            self.trainer = PolicyTrainer(
+                model=model,
+                reward_funcs=[reward],
+                args=grpo_arguments(config, folder.checkpoints / "grpo-trainer"),
+                train_dataset=Dataset.from_list(rows),
+                processing_class=tokenizer,
+                rollout_func=self.loop.sample,
+                policy_config=config.grpo,
+            )
+        self.engine = self._engine()
+        self.loop.policy = self.policy(config.rollouts, "step-0")
+
+    def policy(self, sampling: SamplingConfig, version: str) -> Policy:
+        """The weights of the trainer as a policy that draws with `sampling`; call after `sync`."""
+        return Policy(engine=self.engine, dialogue=self.dialogue, sampling=sampling, version=version)
+
+    def sync(self) -> None:
+        """Bring the trainer's weights into the sampling engine."""
+        if self.config.rollouts.engine == "vllm":
+            self.trainer.vllm_generation.sync_weights()
+
+    def train(self, validation: Sequence[Scene], stop: StopFlag, resume_from: Path | None) -> None:
+        """Run the configured steps; afterwards the trainer holds the best checkpoint by validation reward."""
+        total = self.config.grpo.steps
+        with progress(self.console, "GRPO steps", total) as bar:
+            if resume_from is not None:
+                bar.advance(int(resume_from.name.split("-")[-1]))
+            self.trainer.add_callback(step_callback("grpo", self.folder, bar, stop, note="reward"))
+            self.trainer.add_callback(_validation_callback(self, validation))
+            self.trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
+        stop.check()
+        self._load_best()
+
+    def validate(self, scenes: Sequence[Scene], step: int) -> dict[str, float]:
+        """Mean reward and mean of each term on the validation split, as the policy draws in training."""
+        k = self.config.eval.samples_per_scene
+        repeated = [scene for scene in scenes for _ in range(k)]
+        numbers = [number for _ in scenes for number in range(k)]
+        self.sync()
+        policy = self.policy(self.config.eval.sampling(self.config.rollouts), f"step-{step}")
+        rollouts = policy.rollouts(repeated, numbers, run_seed=self.config.seed, step=-1)
+        mixed = self.mix.score([r.completion for r in rollouts], repeated)
+        rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(rollouts, mixed, strict=True)]
+        self.loop.store.write(f"validation-{step:06d}", rows)
+        figures = {"reward": _mean([m.value for m in mixed])}
+        for name in mixed[0].scores:
+            figures[name] = _mean([m.scores[name].value for m in mixed])
+        figures["parse_rate"] = float(np.mean([r.completion.error is None for r in rollouts]))
+        return {f"validation/{name}": value for name, value in figures.items()}
+
+    def save(self, target: Path) -> None:
+        """Write the policy as an ordinary Hugging Face folder, whole or not at all."""
+        partial = target.with_name(target.name + ".partial")
+        if self.trainer.is_world_process_zero():
+            shutil.rmtree(partial, ignore_errors=True)
+        self.trainer.save_model(str(partial))
+        if self.trainer.is_world_process_zero():
+            shutil.rmtree(target, ignore_errors=True)
+            partial.rename(target)
+
+    def _load_best(self) -> None:
+        from transformers import AutoModelForCausalLM
+
+        best = AutoModelForCausalLM.from_pretrained(
+            self.folder.checkpoints / BEST_FOLDER, dtype=self.config.policy.dtype
+        )
+        self.trainer.accelerator.unwrap_model(self.trainer.model).load_state_dict(best.state_dict())
+
+    def _engine(self) -> Engine:
+        if self.config.rollouts.engine == "vllm":
+            from rollouts.vectorised import VectorisedEngine
+
+            return VectorisedEngine(self.trainer.vllm_generation.llm)
+        from rollouts.sequential import SequentialEngine
+
+        pad = int(self.dialogue.tokenizer.pad_token_id)
+        model = self.trainer.accelerator.unwrap_model(self.trainer.model)
+        return SequentialEngine(model, pad_token_id=pad, batch_size=self.config.rollouts.max_sequences)
+
+
+def grpo_arguments(config: RunConfig, folder: Path) -> Any:
+    """TRL's arguments for our config."""
+    from trl import GRPOConfig
+
+    grpo, rollouts = config.grpo, config.rollouts
+    per_step = grpo.scenes_per_step * grpo.samples_per_scene
+    per_pass = grpo.rollouts_per_pass or per_step
+    losses: dict[str, Any] = {"loss_type": grpo.loss}
+    if grpo.loss == "gspo":
+        losses = {"loss_type": "grpo", "importance_sampling_level": "sequence"}
+    elif grpo.loss == "ar1":
+        losses = {}
+    return GRPOConfig(
+        output_dir=str(folder),
+        max_steps=grpo.steps,
+        per_device_train_batch_size=per_pass,
+        gradient_accumulation_steps=per_step // per_pass,
+        steps_per_generation=per_step // per_pass,
+        num_generations=grpo.samples_per_scene,
+        max_completion_length=rollouts.max_completion_tokens,
+        temperature=rollouts.temperature,
+        top_p=rollouts.top_p,
+        learning_rate=grpo.learning_rate,
+        lr_scheduler_type=grpo.learning_rate_schedule,
+        warmup_steps=grpo.warmup_steps,
+        max_grad_norm=grpo.max_grad_norm,
+        beta=grpo.kl_coef,
+        epsilon=grpo.clip_low,
+        epsilon_high=grpo.clip_high,
+        scale_rewards=grpo.scale_rewards,
+        use_vllm=rollouts.engine == "vllm",
+        vllm_mode="colocate",
+        vllm_gpu_memory_utilization=rollouts.gpu_memory_share,
+        vllm_max_model_length=rollouts.max_model_tokens,
+        gradient_checkpointing=False,
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=grpo.evaluate_every,
+        save_total_limit=1,
+        report_to="none",
+        disable_tqdm=True,
+        seed=config.seed,
+        dataloader_pin_memory=False,
+        **losses,
+        **device_arguments(config.policy.dtype),
+    )
+
+
+def _engine_settings(config: RunConfig) -> contextlib.AbstractContextManager[None]:
+    if config.rollouts.engine != "vllm":
+        return contextlib.nullcontext()
+    from rollouts.vectorised import engine_defaults, require, set_environment
+
+    require()
+    set_environment(config.rollouts)
+    return engine_defaults(config.policy.dtype)
+
+
+def _validation_callback(training: PolicyTraining, scenes: Sequence[Scene]) -> Any:
+    from transformers import TrainerCallback
+
+    class Validation(TrainerCallback):
+        """Before the first step and every N steps: validate, and keep the best policy so far."""
+
+        best = float("-inf")
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == 0:
+                self._validate(0)
+            else:
+                earlier = [row["validation/reward"] for row in training.folder.read_metrics() if "validation/reward" in row]
+                self.best = max(earlier, default=float("-inf"))
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step % training.config.grpo.evaluate_every == 0 or state.global_step == state.max_steps:
+                self._validate(state.global_step)
+
+        def _validate(self, step: int) -> None:
+            figures = training.validate(scenes, step)
+            training.folder.append_metrics({"stage": "grpo", "step": step, **figures})
+            if figures["validation/reward"] > self.best:
+                self.best = figures["validation/reward"]
+                training.save(training.folder.checkpoints / BEST_FOLDER)
+
+    return Validation()
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else float("nan")

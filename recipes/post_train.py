@@ -1,0 +1,151 @@
+"""The main job: SFT, then GRPO, then the paired evaluation on held-out scenes, and what a person looks at."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+
+from ar1_rl.driving import Scene
+from ar1_rl.report.plots import plot_curves, plot_scenes
+from ar1_rl.report.tables import comparison_table
+from rollouts.store import RolloutStore
+
+from .corpus import Corpus, load_corpus
+from .evaluate import Evaluation, evaluate, paired_differences
+from .graders import Graders
+from .grpo import PolicyTraining
+from .run_config import RunConfig
+from .run_folder import RunFolder
+from .sft import fine_tune
+from .stopping import StopFlag
+
+
+def post_train(
+    config: RunConfig,
+    out: Path,
+    console: Console,
+    stop: StopFlag,
+    *,
+    resume: bool = False,
+    until: Literal["sft", "grpo"] = "grpo",
+) -> None:
+    """Run the whole config into `out`, or only its SFT."""
+    folder = RunFolder(out, config, resume=resume)
+    clock = Clock()
+    _limit_threads()
+    with clock.time("data"):
+        corpus = load_corpus(config, console)
+    policy_path = Path(config.policy.path or "")
+    if config.sft is not None:
+        with clock.time("sft"):
+            policy_path = fine_tune(config, corpus.examples, folder, console, stop)
+    if until == "sft":
+        console.print(f"SFT policy: {policy_path}")
+        return
+    resume_from = _last_checkpoint(folder) if resume else None
+    with clock.time("engine"):
+        training = PolicyTraining(config, policy_path, corpus.rl, folder, console)
+    with clock.time("eval"):
+        before = _evaluate(training, corpus, "before", 0, console, stop)
+    with clock.time("grpo"):
+        training.train(corpus.validation, stop, resume_from)
+    with clock.time("eval"):
+        after = _evaluate(training, corpus, "after", config.grpo.steps, console, stop)
+    summary = summarise(config, corpus, before, after, clock)
+    folder.write_json("summary.json", summary)
+    show(summary, folder, corpus.test, before, after, console)
+
+
+class Clock:
+    """Wall time by stage [s]."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self.stages: Counter[str] = Counter()
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Count what happens inside towards `stage`."""
+        started = time.monotonic()
+        yield
+        self.stages[stage] += time.monotonic() - started
+
+    def total_s(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self._started
+
+
+def summarise(config: RunConfig, corpus: Corpus, before: Evaluation, after: Evaluation, clock: Clock) -> dict:
+    """The content of summary.json."""
+    stages = {name: round(seconds, 2) for name, seconds in clock.stages.items()}
+    return {
+        "recipe": config.recipe,
+        "seed": config.seed,
+        "wall_s": {"total": round(clock.total_s(), 2), **{name: stages.get(name, 0.0) for name in ("sft", "grpo", "eval")}},
+        "eval": {
+            "scenes": len(corpus.test),
+            "samples_per_scene": config.eval.samples_per_scene,
+            "temperature": config.eval.temperature,
+            "top_p": config.eval.top_p,
+        },
+        "skipped_windows": dict(corpus.skipped),
+        "before": before.means(),
+        "after": after.means(),
+        "delta": paired_differences(before, after, config.eval.resamples),
+    }
+
+
+def show(
+    summary: dict, folder: RunFolder, scenes: list[Scene], before: Evaluation, after: Evaluation, console: Console
+) -> None:
+    """The table in the terminal, and the pictures beside it."""
+    plot_curves(folder.read_metrics(), folder.path / "curves.png")
+    plot_scenes(scenes, before.most_likely, after.most_likely, folder.path / "scenes.png")
+    console.print(comparison_table(summary))
+    console.print(f"Run folder {folder.path}: summary.json, curves.png, scenes.png, rollouts/, checkpoints/best")
+
+
+def _evaluate(
+    training: PolicyTraining, corpus: Corpus, label: str, step: int, console: Console, stop: StopFlag
+) -> Evaluation:
+    """Evaluate the trainer's present weights on the test split."""
+    config = training.config
+    training.sync()
+    return evaluate(
+        training.policy(config.eval.sampling(config.rollouts), label),
+        corpus.test,
+        Graders.embedded(),
+        config.eval,
+        run_seed=config.seed,
+        step=step,
+        label=label,
+        store=RolloutStore(training.folder.rollouts),
+        console=console,
+        stop=stop,
+    )
+
+
+def _last_checkpoint(folder: RunFolder) -> Path | None:
+    found = sorted((folder.checkpoints / "grpo-trainer").glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
+    complete = [path for path in found if (path / "trainer_state.json").exists()]
+    if not complete:
+        return None
+    folder.cut_metrics(int(complete[-1].name.split("-")[1]))
+    return complete[-1]
+
+
+def _limit_threads() -> None:
+    """Torch takes every core of the machine by default; a container often has fewer."""
+    import os
+
+    import torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    np.seterr(all="warn")
