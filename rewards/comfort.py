@@ -73,6 +73,12 @@ class Jerk(BatchReward):
     clip_mps3: float = 20.0
     windows: Windows = NUPLAN_WINDOWS
 
+    def __post_init__(self) -> None:
+        if not self.clip_mps3 > 0:
+            raise ConfigError(f"jerk.clip_mps3: got {self.clip_mps3!r}, allowed above 0 m/s³")
+        if isinstance(self.windows, dict):
+            object.__setattr__(self, "windows", Windows(**self.windows))
+
     @property
     def value_range(self) -> tuple[float, float]:
         """From minus the clip to 0."""

@@ -87,11 +87,12 @@ class Mix:
         by_term = self._ask_all(completions, scenes)
         decodable_B = np.array([c.trajectory is not None for c in completions])
         group_B = _group_numbers(scenes)
-        values, outcomes, whys = self._combine(by_term, decodable_B, group_B)
         names = [term.name for term in self.terms]
         return [
-            MixedScore(value, dict(zip(names, row, strict=True)), outcome, why)
-            for value, row, outcome, why in zip(values, zip(*by_term, strict=True), outcomes, whys, strict=True)
+            MixedScore(value, dict(zip(names, scores, strict=True)), outcome, why)
+            for scores, (value, outcome, why) in zip(
+                zip(*by_term, strict=True), self._combine(by_term, decodable_B, group_B), strict=True
+            )
         ]
 
     def _faults(self, floor: float) -> list[str]:
@@ -150,8 +151,8 @@ class Mix:
 
     def _combine(
         self, by_term: list[list[Score]], decodable_B: np.ndarray, group_B: np.ndarray
-    ) -> tuple[list[float | None], list[Outcome], list[str]]:
-        """Values, outcomes and whys by row, in the order of precedence given at the top of this file."""
+    ) -> list[tuple[float | None, Outcome, str]]:
+        """Value, outcome and why of each row, in the order of precedence given at the top of this file."""
         rows = len(decodable_B)
         total_B = np.zeros(rows)
         unjudged, gated, dropped = (_Reasons(rows) for _ in range(3))
@@ -159,7 +160,7 @@ class Mix:
             value_B = np.array([np.nan if score.value is None else score.value for score in scores], dtype=float)
             missing_B = np.isnan(value_B) & decodable_B
             if term.on_failure == "drop_group":
-                failed_B = np.array([score.failure is not None for score in scores])
+                failed_B = np.array([score.failure is not None for score in scores]) & decodable_B
                 dropped.add(_spread_to_group(failed_B, group_B), f"{term.name} failed for a sibling")
             if term.required:
                 unjudged.add(missing_B, f"{term.name} could not be judged")
@@ -171,25 +172,13 @@ class Mix:
             if term.weight:
                 added_B = term.weight * (value_B - term.offset) / term.scale
                 total_B += np.where(left_out_B | np.isnan(value_B), 0.0, added_B)
-        values: list[float | None] = []
-        outcomes: list[Outcome] = []
-        whys: list[str] = []
-        for row, (decodable, total) in enumerate(zip(decodable_B.tolist(), total_B.tolist(), strict=True)):
-            verdict: tuple[float | None, Outcome, str]
-            if not decodable:
-                verdict = self.undecodable_value, "undecodable", "no trajectory could be decoded"
-            elif dropped.why[row]:
-                verdict = None, "dropped", dropped.why[row]
-            elif gated.why[row]:
-                verdict = self.gate_value, "gated", gated.why[row]
-            elif unjudged.why[row]:
-                verdict = None, "unjudged", unjudged.why[row]
-            else:
-                verdict = total, "scored", ""
-            values.append(verdict[0])
-            outcomes.append(verdict[1])
-            whys.append(verdict[2])
-        return values, outcomes, whys
+        precedence: tuple[tuple[_Reasons, float | None, Outcome], ...] = (
+            (_Reasons.where(~decodable_B, "no trajectory could be decoded"), self.undecodable_value, "undecodable"),
+            (dropped, None, "dropped"),
+            (gated, self.gate_value, "gated"),
+            (unjudged, None, "unjudged"),
+        )
+        return [_first(precedence, row, total) for row, total in enumerate(total_B.tolist())]
 
 
 class _Reasons:
@@ -201,6 +190,21 @@ class _Reasons:
     def add(self, rows_B: np.ndarray, why: str) -> None:
         for row in np.flatnonzero(rows_B).tolist():
             self.why[row] = self.why[row] or why
+
+    @classmethod
+    def where(cls, rows_B: np.ndarray, why: str) -> _Reasons:
+        reasons = cls(len(rows_B))
+        reasons.add(rows_B, why)
+        return reasons
+
+
+def _first(
+    precedence: tuple[tuple[_Reasons, float | None, Outcome], ...], row: int, total: float
+) -> tuple[float | None, Outcome, str]:
+    for reasons, value, outcome in precedence:
+        if reasons.why[row]:
+            return value, outcome, reasons.why[row]
+    return total, "scored", ""
 
 
 class _Request:

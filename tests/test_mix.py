@@ -207,6 +207,13 @@ def test_a_failing_judge_is_counted_and_treated_as_its_policy_says(policy, expec
     assert "ValueError: boom" in mixed[1].scores["judge"].why
 
 
+def test_a_judge_that_fails_on_an_undecodable_sibling_drops_no_group():
+    judge = fails_on("bad")
+    judge.needs = "text"
+    mix = Mix([Term(reward=judge, on_failure="drop_group")])
+    assert mixed_values(mix, [undecodable("bad"), driven(straight(), "good")]) == [mix.undecodable_value, 1.0]
+
+
 def test_raise_names_the_reward_and_the_scene():
     mix = Mix([Term(reward=fails_on("bad"), name="judge", on_failure="raise")])
     with pytest.raises(RewardError, match=r"'judge' failed on scene 's': ValueError: boom"):

@@ -205,6 +205,8 @@ def test_a_batch_scores_as_one_by_one_and_stays_within_the_declared_range(reward
         (lambda: Imitation(clip_m=0.0), "above 0 m"),
         (lambda: Comfort(mode="soft"), "allowed 'bounds', 'graded'"),
         (lambda: Safety(clear_m=50.0), "up to 5.0 m"),
+        (lambda: Jerk(clip_mps3=-1.0), "above 0 m/s³"),
+        (lambda: Comfort(bounds={"jerk_mps3": 0.0}), "comfort bound jerk_mps3"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(make, fault):

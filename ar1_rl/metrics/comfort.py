@@ -11,6 +11,7 @@ import numpy as np
 
 from ..driving.kinematics import NUPLAN_WINDOWS, Windows, from_t0, motion
 from ..driving.trajectory import DT_S
+from ..errors import ConfigError
 
 COMFORT_NAMES = (
     "longitudinal_acceleration_mps2",
@@ -35,6 +36,11 @@ class ComfortBounds:
     longitudinal_jerk_mps3: float = 4.13
     yaw_rate_radps: float = 0.95
     yaw_acceleration_radps2: float = 1.93
+
+    def __post_init__(self) -> None:
+        for name, bound in vars(self).items():
+            if not bound > 0:
+                raise ConfigError(f"comfort bound {name}: got {bound!r}, allowed above 0")
 
 
 NUPLAN_BOUNDS = ComfortBounds()
