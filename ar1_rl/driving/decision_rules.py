@@ -33,7 +33,7 @@ def _rule(name: str, triggers: str, source: str) -> Rule:
 
 _DET = r"(?:(?:the|a|an|my|our|its|this|that|your|some|any|more|current|ego|own)\s+)*"
 _ADVERBS = r"(?:(?:slightly|gently|smoothly|gradually|carefully|slowly|briefly|a\s+bit|a\s+little|further|safely|hard|early|partly|partially|just|back|over)\s+)*"
-_SLOW = r"(?:slow(?:s|ing)?(?!er|\s+(?:mov|driv|veh|truck|car|bus|traff|lead|lane))|decelerat(?:e|es|ing)|brak(?:e|es|ing)|reduc(?:e|es|ing)\s+(?:\w+\s+)?speed|eas(?:e|es|ing)\s+off|lower(?:s|ing)?\s+(?:\w+\s+)?speed)"
+_SLOW = r"(?:slow(?:s|ing)?(?!er|\s+(?:mov|driv|veh|truck|car|bus|traff|lead|lane))(?:\s+down)?|decelerat(?:e|es|ing)|brak(?:e|es|ing)|reduc(?:e|es|ing)\s+(?:\w+\s+)?speed|eas(?:e|es|ing)\s+off|lower(?:s|ing)?\s+(?:\w+\s+)?speed)"
 _GAIN = r"(?:accelerat(?:e|es|ing)|speed(?:s|ing)?\s+up|gain(?:s|ing)?\s+speed|pick(?:s|ing)?\s+up\s+speed|increas(?:e|es|ing)\s+(?:\w+\s+)?speed)"
 _HOLD = r"(?:keep(?:s|ing)?|hold(?:s|ing)?|maintain(?:s|ing)?)"
 _STEER = r"(?:nudg(?:e|es|ing)|shift(?:s|ing)?|steer(?:s|ing)?|mov(?:e|es|ing)|veer(?:s|ing)?|edg(?:e|es|ing)|swerv(?:e|es|ing)|eas(?:e|es|ing)|offset(?:s|ting)?|bias(?:es|ing)?|drift(?:s|ing)?|pull(?:s|ing)?)"
@@ -45,7 +45,8 @@ SLOWING = "slowing"
 """Not yet a decision: it depends on what the slowing is for."""
 
 LONGITUDINAL_RULES = (
-    _rule("gap_searching", "gap space opening", rf"(?:search(?:es|ing)?|look(?:s|ing)?|wait(?:s|ing)?|seek(?:s|ing)?|find(?:s|ing)?|creat(?:e|es|ing)|open(?:s|ing)?|{_SLOW}|{_GAIN}|(?:adjust|adapt|match|regulat)(?:e|s|es|ing)?\s+(?:\w+\s+)?speed)\b(?:\s+\w+){{0,6}}?\s+(?:for\s+|into\s+|find\s+|to\s+)?{_DET}(?:\w+\s+)?(?:gap|opening)\b"),
+    _rule("gap_searching", "gap opening", rf"(?:search(?:es|ing)?|look(?:s|ing)?|wait(?:s|ing)?|seek(?:s|ing)?|find(?:s|ing)?)\b(?:\s+\w+){{0,3}}?\s+{_DET}(?:\w+\s+)?(?:gap|opening)\b"),
+    _rule("gap_searching", "gap opening", rf"(?:{_SLOW}|{_GAIN}|(?:adjust|adapt|match|regulat)(?:e|s|es|ing)?\s+(?:\w+\s+)?speed)\b(?:\s+\w+){{0,4}}?\s+(?:for|into|find|to|with|use|fit)\s+{_DET}(?!safe|comfortable)(?:\w+\s+)?(?:gap|opening)\b"),
     _rule("gap_searching", "gap search zipper", r"(?:gap[\s-]search(?:es|ing)?|zipper[\s-]merg(?:e|es|ing))\b"),
     _rule("yield", "stop halt wait brak slow decelerat reduc eas lower hold pause", rf"(?:stop(?:s|ping)?|halt(?:s|ing)?|wait(?:s|ing)?|paus(?:e|es|ing)|{_HOLD}|{_SLOW})\b(?:\s+\w+){{0,3}}?\s+(?:to|and)\s+(?:yield|give\s+way|(?:let|allow)\b)"),
     _rule("yield", "wait hold", rf"(?:wait(?:s|ing)?|{_HOLD})\s+(?:\w+\s+)?for\s+{_DET}(?:\w+\s+){{0,2}}?{_AGENT}\b"),
@@ -58,11 +59,11 @@ LONGITUDINAL_RULES = (
     _rule("stop", "hold stay", r"(?:hold(?:s|ing)?\s+(?:(?:the|my|our|current)\s+)?position|hold(?:s|ing)?\s+(?:at|here|before|behind)|stay(?:s|ing)?\s+where)\b"),
     _rule("stop", "wait", r"wait(?:s|ing)?\b"),
     _rule("stop", "stop halt", r"(?<!non-)(?:stop(?:s|ping)?|halt(?:s|ing)?)\b(?![\s-]+(?:sign|line|light|signal|bar|accelerat|follow))"),
-    _rule("passing_acceleration", "accelerat speed gain pick increas", rf"{_GAIN}\b(?:\s+\w+){{0,4}}?\s+(?:pass|overtake|past|clear\s+of|ahead\s+of|in\s+front\s+of)\b(?!\s+(?:the\s+)?intersection)"),
+    _rule("passing_acceleration", "accelerat speed gain pick increas", rf"{_GAIN}\b(?:\s+(?!merg|chang|find|join)\w+){{0,4}}?\s+(?:pass|overtake|past|clear\s+of|ahead\s+of|in\s+front\s+of)\b(?!\s+(?:the\s+)?intersection)"),
     _rule("passing_acceleration", "overtak", r"overtak(?:e|es|ing)\b"),
     _rule("passing_acceleration", "pass", rf"(?<!to\s)pass(?:es|ing)?\s+{_DET}(?!\w*\s*(?:parked|stopped|stationary|stalled|disabled|construction|cones?|work|intersection|junction|crosswalk|through))(?:slow\w*(?:[\s-]moving)?|lead|leading|preceding|truck|car|vehicle|bus|van|tractor|cyclist|bicycle|lorry)\b"),
     _rule("lead_obstacle_following", "distance gap headway spacing", rf"(?:{_HOLD}|increas(?:e|es|ing)|adjust(?:s|ing)?|restor(?:e|es|ing)|leav(?:e|es|ing)|{_SLOW})\b(?:\s+\w+){{0,3}}?\s+{_DET}(?:\w+\s+){{0,3}}?(?:distance|gap|headway|spacing)\b"),
-    _rule("lead_obstacle_following", "follow", rf"follow(?:s|ing)?\s+(?:behind\s+)?{_DET}(?!\w*\s*(?:lane|road|curve|bend|route|path|navigation)\b)(?:\w+\s+){{0,3}}?(?:lead|leader|leading|preceding|vehicle|car|truck|bus|van|traffic|motorcycle|cyclist|queue|it|suv|lorry)\b"),
+    _rule("lead_obstacle_following", "follow", rf"follow(?:s|ing)?\s+(?:behind\s+)?{_DET}(?!\w*\s*(?:lane|road|curve|bend|route|path|navigation)\b)(?:\w+\s+){{0,3}}?(?:lead|leader|leading|preceding|vehicle|car|truck|bus|van|tractor|traffic|motorcycle|cyclist|queue|it|suv|lorry)\b"),
     _rule("lead_obstacle_following", "stay queue", rf"(?:stay(?:s|ing)?|remain(?:s|ing)?|keep(?:s|ing)?)\s+(?:\w+\s+)?behind\s+{_DET}\w+"),
     _rule("lead_obstacle_following", "match adapt adjust", rf"(?:match(?:es|ing)?|adapt(?:s|ing)?|adjust(?:s|ing)?)\s+(?:\w+\s+){{0,2}}?speed\s+(?:of|to|with)\s+{_DET}(?:\w+\s+){{0,2}}?(?:lead|leader|leading|vehicle|car|truck|bus|traffic|preceding)\b"),
     _rule("speed_adaptation", "adapt adjust moderat regulat", r"(?:adapt|adjust|moderat|regulat)(?:s|e|es|ing)?\s+(?:(?:the|my|our|ego|vehicle|its)\s+)*(?:speed|velocity|pace)\b"),
@@ -90,6 +91,7 @@ LATERAL_RULES = (
     _rule("lane_change", "lane", r"lane[\s-]chang(?:e|es|ing)\b(?=\s+(?:to|left|right|into|in|toward))"),
     _rule("out_of_lane_nudge", "nudg shift steer mov veer edg swerv eas drift", rf"{_STEER}\s+{_ADVERBS}(?:{_SIDE}\s+)?(?:\w+\s+){{0,8}}?(?:out\s+of\s+(?:the\s+|our\s+|my\s+)?(?:current\s+|ego\s+)?lane|(?:across|over|onto|past|beyond)\s+(?:the\s+)?(?:\w+\s+)?(?:line|lines|marking|markings|centerline|centreline)|beyond\s+the\s+lane|into\s+(?:the\s+|a\s+|part\s+of\s+the\s+)?(?:oncoming|opposite|opposing)\s+(?:\w+\s+)?lane|partially\s+into\s+|partly\s+into\s+)"),
     _rule("out_of_lane_nudge", "nudg", rf"nudg(?:e|es|ing)\s+{_ADVERBS}(?:{_SIDE}\s+)?(?:in)?to\s+(?:the\s+)?(?:left|right|adjacent|next|neighbou?ring|other)\s+lane\b"),
+    _rule("out_of_lane_nudge", "cross", r"cross(?:es|ing)?\s+(?:over\s+)?(?:the\s+)?(?:cent(?:er|re)\s?|lane\s+|solid\s+|dashed\s+|dividing\s+)(?:line|marking)"),
     _rule("out_of_lane_nudge", "straddl borrow leav", rf"(?:straddl(?:e|es|ing)|borrow(?:s|ing)?\s+{_DET}(?:\w+\s+)?lane|(?:partially|partly|briefly|slightly)\s+leav(?:e|es|ing)\s+{_DET}lane|leav(?:e|es|ing)\s+{_DET}lane\s+(?:\w+\s+)?(?:partially|partly|briefly|slightly))\b"),
     _rule("lane_change", "lane", rf"(?:mov(?:e|es|ing)|shift(?:s|ing)?|go(?:ing)?|get(?:s|ting)?|pull(?:s|ing)?|steer(?:s|ing)?|cut(?:s|ting)?|tak(?:e|es|ing)|enter(?:s|ing)?|us(?:e|es|ing))\s+{_ADVERBS}(?:{_SIDE}\s+)?(?:over\s+)?(?:one\s+|(?:in)?to\s+|onto\s+)*(?:the\s+)?(?:(?:left|right|next|adjacent|neighbou?ring|target|other|passing|fast|turn|exit)(?:-hand)?\s+)+lane\b"),
     _rule("lane_change", "lane", rf"(?:mov(?:e|es|ing)|shift(?:s|ing)?)\s+(?:over\s+)?one\s+lane\s+{_SIDE}\b"),
@@ -102,7 +104,8 @@ LATERAL_RULES = (
     _rule("in_lane_nudge", "around away", rf"(?:{_STEER}|go(?:ing)?|driv(?:e|es|ing))\s+{_ADVERBS}(?:{_SIDE}\s+)?(?:around|away\s+from)\s+{_DET}(?!\w*\s*(?:curve|bend|corner|roundabout))\w+"),
     _rule("in_lane_nudge", "room space clearance berth", r"(?:giv(?:e|es|ing)|leav(?:e|es|ing)|mak(?:e|es|ing)|creat(?:e|es|ing))\s+(?:\w+\s+){0,4}?(?:more|extra|wide|lateral|additional|some|enough|sufficient)\s+(?:\w+\s+)?(?:room|space|clearance|berth|distance)\b"),
     _rule("lane_keeping", "lane", rf"(?:{_HOLD}|stay(?:s|ing)?|remain(?:s|ing)?|follow(?:s|ing)?|continu(?:e|es|ing)|driv(?:e|es|ing)|return(?:s|ing)?|stick(?:s|ing)?|proceed(?:s|ing)?)\s+(?:back\s+)?(?:straight\s+|centered\s+|centred\s+)?(?:(?:in|to|within|inside|on|along|through)\s+)?{_DET}(?:same\s+|present\s+|original\s+|ego\s+)?lane\b(?!\s+(?:change|closure|end))"),
-    _rule("lane_keeping", "lane-keep lane keep", r"lane[\s-]keeping\b"),
+    _rule("lane_keeping", "lane", rf"(?:{_HOLD}|stay(?:s|ing)?|remain(?:s|ing)?)\s+(?:in|to|within)\s+the\s+(?:left|right|middle)\s+lane\b"),
+    _rule("lane_keeping", "lane", r"lane[\s-]keeping\b"),
     _rule("lane_keeping", "cent", rf"(?:{_HOLD}|stay(?:s|ing)?|remain(?:s|ing)?)\s+(?:\w+\s+)?cent(?:ered|red|er|re)\b"),
     _rule("lane_keeping", "straight", r"(?:go(?:ing)?|driv(?:e|es|ing)|continu(?:e|es|ing)|keep(?:s|ing)?|proceed(?:s|ing)?|head(?:s|ing)?|stay(?:s|ing)?|mov(?:e|es|ing))\s+(?:going\s+|on\s+)?straight\b"),
     _rule("lane_keeping", "follow", rf"follow(?:s|ing)?\s+{_DET}(?:\w+\s+)?(?:road|curve|bend|curvature)\b"),

@@ -158,8 +158,9 @@ def _too_late(longitudinal_name: str | None, longitudinal: Found | None, lateral
 
 _SIDE_WORD = re.compile(
     r"\b(left|right)(?:wards?)?\b(?!-of-way)"
-    r"(?! (?:of way|away|now|behind|ahead|before|after|in front|there|here|next|turn signal))"
+    r"(?! (?:of way|away|now|behind|ahead(?! of)|before|after|in front|there|here|next|turn signal))"
 )
+_SIDE_LANE = re.compile(r"\b(left|right)(?:-hand)? lane\b")
 _OPPOSITE: dict[str, Side] = {"left": "right", "right": "left"}
 _PLACE = re.compile(
     r"\b(?:around|away from|for|past|passing|pass|avoid|clear of|to|from|of) (?:\w+[ -]){1,7}?"
@@ -182,6 +183,8 @@ def _side(plain: str, found: Found) -> tuple[Side, str, int] | None:
         at = plain.index("u-turn")
         return "left", "u-turn", at
     ahead = _SIDE_WORD.search(plain, max(0, found.start - 12), found.start)
+    if ahead is None and found.name == "lane_change":
+        ahead = _SIDE_LANE.search(plain, 0, found.start)
     return (_as_side(ahead.group(1)), ahead.group(0), ahead.start()) if ahead else None
 
 
