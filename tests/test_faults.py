@@ -7,17 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ar1_rl.config import check_config
 from ar1_rl.driving import Completion, Scene, Trajectory
 from ar1_rl.driving.decision_text import parse_decisions
 from ar1_rl.driving.trajectory import DT_S
 from ar1_rl.errors import ConfigError
-from ar1_rl.scenes.faults import HABITS, NOISE, FaultConfig, Habit, LabelledTrace, plant_faults
+from ar1_rl.scenes.faults import HABITS, NOISE, FaultConfig, LabelledTrace, plant_faults
 from ar1_rl.scenes.synthetic import SyntheticConfig, generate_scenes
 from rewards.consistency import Consistency
 from rewards.rubric import RubricCritic
 
 SEED = 5
-MODES = FaultConfig(habits={kind: replace(habit, share=1.0) for kind, habit in HABITS.items()}, uniform_noise=0.0)
+MODES = FaultConfig(
+    habits={kind: habit.model_copy(update={"share": 1.0}) for kind, habit in HABITS.items()}, uniform_noise=0.0
+)
+    habits={kind: habit.model_copy(update={"share": 1.0}) for kind, habit in HABITS.items()}, uniform_noise=0.0
+)
 """What a policy would write that has learnt the most frequent trace of every kind."""
 
 
@@ -161,12 +166,16 @@ def test_a_scene_of_another_config_is_refused(scenes: list[Scene]) -> None:
         plant_faults(replace(scene, id="a log"), SEED, MODES)
 
 
-def test_a_faulty_fault_config_says_what_is_allowed() -> None:
-    with pytest.raises(ConfigError, match="0 to 1"):
-        FaultConfig(uniform_noise=1.5)
-    with pytest.raises(ConfigError, match="0 to 1"):
-        Habit("wrong_trajectory", share=-0.1)
-    with pytest.raises(ConfigError, match="clear_road"):
-        Habit("wrong_decision", "turn")
-    with pytest.raises(ConfigError, match="wrong_cause"):
-        Habit("wrong_words", "turn")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("raw", "allowed"),
+    [
+        ({"uniform_noise": 1.5}, "uniform_noise"),
+        ({"habits": {"turn": {"fault": "wrong_trajectory", "share": -0.1}}}, "habits.turn.share"),
+        ({"habits": {"turn": {"fault": "wrong_decision", "wording": "turn"}}}, "clear_road"),
+        ({"habits": {"turn": {"fault": "wrong_words"}}}, "wrong_cause"),
+        ({"habits": {"trun": {"fault": "wrong_trajectory"}}}, "crossing_pedestrian"),
+    ],
+)
+def test_a_faulty_fault_config_says_what_is_allowed(raw: dict[str, object], allowed: str) -> None:
+    with pytest.raises(ConfigError, match=allowed):
+        check_config(FaultConfig, raw, source="faults")

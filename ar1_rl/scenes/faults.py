@@ -20,8 +20,8 @@ from ..driving.scene import Scene
 from ..driving.trajectory import HISTORY_STEPS
 from ..errors import ConfigError
 from .synthetic.build import DrivenWorld, drive_world
-from .synthetic.draw import Draw
 from .synthetic.causes import CAUSES as KINDS
+from .synthetic.draw import Draw
 from .synthetic.generate import SyntheticConfig, draw_driven, parse_scene_id
 from .synthetic.sentences import CAUSES, DECIDED, sentence
 from .synthetic.world import on_clear_road
