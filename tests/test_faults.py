@@ -21,8 +21,6 @@ SEED = 5
 MODES = FaultConfig(
     habits={kind: habit.model_copy(update={"share": 1.0}) for kind, habit in HABITS.items()}, uniform_noise=0.0
 )
-    habits={kind: habit.model_copy(update={"share": 1.0}) for kind, habit in HABITS.items()}, uniform_noise=0.0
-)
 """What a policy would write that has learnt the most frequent trace of every kind."""
 
 

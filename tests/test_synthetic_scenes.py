@@ -21,13 +21,14 @@ from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.scenes.synthetic import SyntheticConfig, generate_scenes
 from ar1_rl.scenes.synthetic.build import DrivenWorld, drive_world, to_scene
 from ar1_rl.scenes.synthetic.causes import CAUSES
+from ar1_rl.scenes.synthetic.counterfactual import on_clear_road, with_light, without_element
 from ar1_rl.scenes.synthetic.draw import Draw
-from ar1_rl.scenes.synthetic.expert import STYLE
 from ar1_rl.scenes.synthetic.generate import draw_driven, parse_scene_id
 from ar1_rl.scenes.synthetic.road import Road, RoadLine
 from ar1_rl.scenes.synthetic.sentences import CAUSES as CAUSE_PHRASES
 from ar1_rl.scenes.synthetic.sentences import DECIDED, MOST_WORDS, decisions_of, sentence
-from ar1_rl.scenes.synthetic.world import EGO_LENGTH_M, TIMES_T, Actor, on_clear_road, with_light, without_element
+from ar1_rl.scenes.synthetic.style import STYLE
+from ar1_rl.scenes.synthetic.world import EGO_LENGTH_M, TIMES_T, Actor
 from rewards.consistency import Consistency
 
 CLOSE_M = 0.5

@@ -21,10 +21,10 @@ from ..driving.trajectory import HISTORY_STEPS
 from ..errors import ConfigError
 from .synthetic.build import DrivenWorld, drive_world
 from .synthetic.causes import CAUSES as KINDS
+from .synthetic.counterfactual import on_clear_road
 from .synthetic.draw import Draw
 from .synthetic.generate import SyntheticConfig, draw_driven, parse_scene_id
 from .synthetic.sentences import CAUSES, DECIDED, sentence
-from .synthetic.world import on_clear_road
 
 Fault = Literal["wrong_decision", "wrong_cause", "wrong_trajectory"]
 NOISE = "noise"

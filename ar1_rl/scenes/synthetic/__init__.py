@@ -5,8 +5,9 @@ be changed and driven again: that is a counterfactual.
 """
 
 from .build import DrivenWorld, drive_world, to_scene
+from .counterfactual import on_clear_road, with_light, without_element
 from .generate import SPLITS, Split, SyntheticConfig, draw_driven, generate_scenes, parse_scene_id, scene_id
-from .world import World, on_clear_road, with_light, without_element
+from .world import World
 
 __all__ = [
     "SPLITS",

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ....driving.scene import CriticalComponent
 from ..draw import Draw
-from ..expert import STYLE, following_distance
+from ..speed_plan import following_distance
+from ..style import STYLE
 from ..world import EGO_LENGTH_M, Actor, Cause, World
 from .common import distractors, front_gap, gentle_road, green_light, layout, reaction, speed_limit, steady, vehicle
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ....driving.scene import CriticalComponent
 from ..draw import Draw
-from ..expert import STYLE
+from ..style import STYLE
 from ..world import EGO_LENGTH_M, Cause, Move, Signal, World
 from .common import distractors, gentle_road, green_light, layout, reaction, speed_limit, steady, vehicle
 

@@ -7,8 +7,8 @@ import math
 from ....driving.decisions import Side
 from ....driving.scene import CriticalComponent
 from ..draw import Draw
-from ..expert import STYLE
 from ..road import Road
+from ..style import STYLE
 from ..world import Cause, Layout, SpeedZone, World
 from .common import distractors, layout, reaction, speed_limit, steady
 
