@@ -25,7 +25,7 @@ EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED = 1, 2, 75
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     console = run_console()
     try:
         return int(options.run(options))
@@ -35,6 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Ar1RlError as error:
         console.print(f"[red]{type(error).__name__}: {_escaped(error)}[/red]", soft_wrap=True)
         return EXIT_FAILED
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Flags and key.path=value overrides may come in any order, which argparse alone does not allow under a verb."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    wrong = [argument for argument in rest if argument.startswith("-") or not hasattr(options, "overrides")]
+    if wrong:
+        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
+    if rest:
+        options.overrides = [*options.overrides, *rest]
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,7 +158,7 @@ def _recipes(options: argparse.Namespace) -> int:
         raise ConfigError(f"recipes {options.action}: which one? {', '.join(catalogue.names())}")
     path = catalogue.path_of(options.name)
     if options.action == "show":
-        console.print(path.read_text(), markup=False, highlight=False)
+        print(path.read_text(), end="")
         return 0
     console.print(f"Wrote {catalogue.copy(path, Path(options.target or '.'))}", soft_wrap=True)
     return 0

@@ -31,7 +31,7 @@ def dry_run(config: RunConfig, console: Console) -> int:
     table.add_row("a prompt", describe(scenes[0].observation))
     mix = config.rewards.build()
     scored = mix.score([_expert(scene) for scene in scenes], scenes)
-    table.add_row("rewards", ", ".join(f"{t.reward} x {t.weight:g}" for t in config.rewards.terms))
+    table.add_row("rewards", ", ".join(f"{term.name} x {term.weight:g}" for term in mix.terms))
     table.add_row("reward of the expert", ", ".join("-" if m.value is None else f"{m.value:.2f}" for m in scored))
     for name, result in _arithmetic(config).items():
         table.add_row(name, result)

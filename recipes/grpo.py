@@ -28,7 +28,7 @@ from .evaluate import score_columns
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
-from .training import device_arguments, step_callback
+from .training import device_arguments, silence, step_callback
 
 BEST_FOLDER = "best"
 
@@ -106,6 +106,7 @@ class PolicyTraining:
                 rollout_func=self.loop.sample,
                 policy_config=config.grpo,
             )
+        silence(self.trainer)
         self.engine = self._engine()
         self.loop.policy = self.policy(config.rollouts, "step-0")
 

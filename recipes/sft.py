@@ -19,7 +19,7 @@ from rollouts.dialogue import Dialogue
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
-from .training import device_arguments, step_callback
+from .training import device_arguments, silence, step_callback
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -84,6 +84,7 @@ def fine_tune(
             processing_class=tokenizer,
             callbacks=[step_callback("sft", folder, bar, stop, note="loss")],
         )
+        silence(trainer)
         trainer.train()
     stop.check()
     _save_whole(trainer.model, tokenizer, target)

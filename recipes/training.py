@@ -21,6 +21,13 @@ def device_arguments(dtype: str) -> dict[str, Any]:
     return {"use_cpu": not on_gpu, "bf16": on_gpu and dtype == "bfloat16"}
 
 
+def silence(trainer: Any) -> None:
+    """Take away the callback that prints every log as a dictionary; `step_callback` shows and keeps them."""
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+
+
 def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, note: str) -> TrainerCallback:
     """Every step: one unit of progress; every log: one line of metrics.jsonl; after a signal: stop and save."""
     from transformers import TrainerCallback

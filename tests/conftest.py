@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import tiny
 
 from ar1_rl.errors import SceneError
 from ar1_rl.scenes.logs import DATA_ROOT_VARIABLE
@@ -21,3 +22,9 @@ def data_root() -> Path:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail(f"under CI=true the tests on real logs must run: {error}")
         pytest.skip(f"no real logs here, set {DATA_ROOT_VARIABLE}: {error}")
+
+
+@pytest.fixture(scope="session")
+def tiny_policy(tmp_path_factory: pytest.TempPathFactory) -> tiny.TinyPolicy:
+    """An untrained tiny policy in a folder."""
+    return tiny.make(tmp_path_factory.mktemp("tiny") / "policy")

@@ -113,3 +113,11 @@ def test_braking_and_speeding_up_have_bounds_of_their_own():
     assert use[1, 0] == pytest.approx(4.0 / 2.40)
     wide = comfort_use(comfort_peaks(accelerating(4.0)[None]), ComfortBounds(acceleration_mps2=8.0))
     assert wide[0, 0] == pytest.approx(0.5)
+
+
+def test_the_ego_box_lies_ahead_of_a_pose_at_the_rear_axle():
+    """Ego front at 6.4 m + half of 4 m, agent's rear at 20 - 2 m: 9.6 m apart, and 1.35 m less with the axle's pose."""
+    scene = a_scene("standing", agents=(standing_agent(20.0, 0.0),))
+    at_axle = replace(scene, ego_center_ahead_m=1.35)
+    poses = np.stack([straight(1.0), straight(1.0)])
+    np.testing.assert_allclose(nearest_agent_m(poses, [scene, at_axle], cap_m=100.0), [9.6, 8.25])

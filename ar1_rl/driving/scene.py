@@ -10,7 +10,7 @@ hold both views: in an `Observation` their time axis has 16 ticks, in a `Scene` 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -155,8 +155,10 @@ class Scene:
     annotations: tuple[ChainOfCausation, ...] = ()
     kind: str = "unknown"
     """Scenario type, for tables; the policy never sees it."""
-    ego_size_m: tuple[float, float] = field(default=(4.8, 2.0))
+    ego_size_m: tuple[float, float] = (4.8, 2.0)
     """Length and width of the ego vehicle [m]."""
+    ego_center_ahead_m: float = 0.0
+    """How far the centre of its box lies ahead of its pose [m]; real logs give the pose of the rear axle."""
 
     @property
     def reference(self) -> ChainOfCausation | None:
@@ -174,6 +176,7 @@ class Scene:
             "controls": _rows(self.controls, _control_row),
             "annotations": [_annotation_row(a) for a in self.annotations],
             "ego_size_m": list(self.ego_size_m),
+            "ego_center_ahead_m": self.ego_center_ahead_m,
         }
         return {
             "schema_version": SCENE_SCHEMA_VERSION,
@@ -211,6 +214,7 @@ class Scene:
             controls=_parsed(withheld["controls"], _control),
             annotations=tuple(_annotation(a) for a in withheld["annotations"]),
             ego_size_m=tuple(withheld["ego_size_m"]),
+            ego_center_ahead_m=withheld["ego_center_ahead_m"],
         )
 
 

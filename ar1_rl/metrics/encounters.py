@@ -32,7 +32,7 @@ def nearest_agent_m(poses_BT3: np.ndarray, scenes: Sequence[Scene], *, cap_m: fl
     """
     distinct, scene_B = distinct_scenes(scenes)
     agents_SAT3, size_SA2 = _packed_agents(distinct, poses_BT3.shape[1])
-    nearest_B = nearest_box_m(poses_BT3, _ego_sizes(scenes), agents_SAT3, size_SA2, scene_B, cap_m=cap_m)
+    nearest_B = nearest_box_m(_box_centers(poses_BT3, scenes), _ego_sizes(scenes), agents_SAT3, size_SA2, scene_B, cap_m=cap_m)
     return np.where([scene.agents is not None for scene in scenes], nearest_B, np.nan)
 
 
@@ -43,7 +43,7 @@ def off_road_share(poses_BT3: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray
     """
     distinct, scene_B = distinct_scenes(scenes)
     batch, steps = poses_BT3.shape[:2]
-    corners_BT42 = box_corners(poses_BT3, _ego_sizes(scenes)[:, None])
+    corners_BT42 = box_corners(_box_centers(poses_BT3, scenes), _ego_sizes(scenes)[:, None])
     inside = inside_any_polygon(
         corners_BT42.reshape(-1, 2),
         np.repeat(scene_B, steps * 4),
@@ -77,6 +77,15 @@ def distinct_scenes(scenes: Sequence[Scene]) -> tuple[list[Scene], np.ndarray]:
             distinct.append(scene)
         rows[row] = index[id(scene)]
     return distinct, rows
+
+
+def _box_centers(poses_BT3: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray:
+    """Poses [B, T, 3] of the centre of the ego box."""
+    ahead_B1 = np.array([scene.ego_center_ahead_m for scene in scenes], dtype=float)[:, None]
+    yaw_BT = poses_BT3[..., 2]
+    x_BT = poses_BT3[..., 0] + ahead_B1 * np.cos(yaw_BT)
+    y_BT = poses_BT3[..., 1] + ahead_B1 * np.sin(yaw_BT)
+    return np.stack([x_BT, y_BT, yaw_BT], axis=-1)
 
 
 def _ego_sizes(scenes: Sequence[Scene]) -> np.ndarray:

@@ -87,7 +87,7 @@ def draw_scene(axis: Axes, scene: Scene, before: Completion, after: Completion) 
             _draw_box(axis, now, agent.length_m, agent.width_m, "#b04a7a")
     for control in scene.controls or ():
         axis.plot(-control.position_2[1], control.position_2[0], marker="s", color="#c03028", ms=5, zorder=2)
-    _draw_box(axis, np.zeros(3), *scene.ego_size_m, color="#333333")
+    _draw_box(axis, np.array([scene.ego_center_ahead_m, 0.0, 0.0]), *scene.ego_size_m, color="#333333")
     if scene.future_T3 is not None:
         axis.plot(-scene.future_T3[:, 1], scene.future_T3[:, 0], color=EXPERT, lw=3, alpha=0.5, label="expert")
     for completion, color, label in ((before, BEFORE, "before"), (after, AFTER, "after")):

@@ -24,6 +24,9 @@ BOX_COLUMNS = (*POSE_COLUMNS, "track_uuid", "category", "length_m", "width_m")
 
 EGO_SIZE_M = (4.877, 2.0)
 """Length and width of the recording cars, as the challenge's EGO_VEHICLE boxes state them."""
+EGO_CENTER_AHEAD_M = 1.35
+"""From the rear axle to the box centre: half the wheelbase (2.85 m, Ford Fusion) less the longer rear overhang; an
+estimate, since the logs put the ego box at the axle."""
 EGO_CATEGORY = "EGO_VEHICLE"
 SAME_STAMP_NS = 1_000_000
 """The pose table repeats stamps a nanosecond apart; poses come at 100 to 200 Hz."""
@@ -89,6 +92,7 @@ def read(folder: Path) -> Log:
         drivable_area=area,
         crosswalks=crosswalks,
         ego_size_m=EGO_SIZE_M,
+        ego_center_ahead_m=EGO_CENTER_AHEAD_M,
     )
 
 

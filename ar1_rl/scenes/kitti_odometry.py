@@ -23,6 +23,8 @@ FRAME_PERIOD_S = 0.1037
 CAMERA_AHEAD_OF_REAR_AXLE_M = 0.9
 EGO_SIZE_M = (4.77, 1.82)
 """Length and width of the recording car, a VW Passat B6 estate."""
+EGO_CENTER_AHEAD_M = 1.3
+"""From the rear axle to the box centre: half the wheelbase (2.71 m) less the longer rear overhang; an estimate."""
 NUMBERS_PER_LINE = 12
 
 
@@ -54,6 +56,7 @@ def read(path: Path) -> Log:
         drivable_area=None,
         crosswalks=None,
         ego_size_m=EGO_SIZE_M,
+        ego_center_ahead_m=EGO_CENTER_AHEAD_M,
     )
 
 

@@ -73,6 +73,8 @@ class Log:
     drivable_area: tuple[np.ndarray, ...] | None
     crosswalks: tuple[Crosswalk, ...] | None
     ego_size_m: tuple[float, float]
+    ego_center_ahead_m: float = 0.0
+    """From the rear axle to the centre of the ego's box [m]."""
 
     def __post_init__(self) -> None:
         count = len(self.times_s_N)

@@ -148,6 +148,7 @@ def _scene(log: Log, t0_s: float, ticks_s_T: np.ndarray, world_T3: np.ndarray, c
         drivable_area=polygons,
         controls=controls,
         ego_size_m=log.ego_size_m,
+        ego_center_ahead_m=log.ego_center_ahead_m,
     )
 
 
