@@ -233,7 +233,7 @@ def _engine_settings(config: RunConfig) -> contextlib.AbstractContextManager[Non
 
     require()
     set_environment(config.rollouts)
-    return engine_defaults(config.policy.dtype)
+    return engine_defaults(config.rollouts, config.policy.dtype)
 
 
 def _validation_callback(training: PolicyTraining, scenes: Sequence[Scene]) -> Any:

@@ -25,8 +25,8 @@ class EngineConfig(ConfigModel):
     engine: EngineName = "vllm"
     max_model_tokens: int = Field(512, ge=64)
     """Longest prompt plus completion."""
-    max_sequences: int = Field(128, ge=1)
-    """Sequences generated at once when the engine runs on its own (evaluation)."""
+    max_sequences: int = Field(256, ge=1)
+    """Sequences generated at once; fewer, if memory is short."""
     gpu_memory_share: float = Field(0.3, gt=0.0, le=1.0)
     """Of one GPU, for the engine that shares it with the trainer; not used on CPU."""
     cpu_cache_gib: float = Field(1.0, gt=0.0)

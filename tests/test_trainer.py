@@ -85,10 +85,11 @@ def test_the_engine_of_trl_is_built_under_a_name_that_we_can_wrap() -> None:
     import trl.generation.vllm_generation as generation
     import vllm.model_executor.layers.utils as layers
 
+    from rollouts.config import EngineConfig
     from rollouts.vectorised import engine_defaults
 
     before = generation.LLM, layers.dispatch_cpu_unquantized_gemm
-    with engine_defaults("float32"):
+    with engine_defaults(EngineConfig(), "float32"):
         assert generation.LLM is not before[0]
         assert layers.dispatch_cpu_unquantized_gemm is not before[1]
     assert (generation.LLM, layers.dispatch_cpu_unquantized_gemm) == before
