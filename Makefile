@@ -33,6 +33,7 @@ test-fast: venv-test
 	$(RUN) pytest -m "not slow and not engine" $(ARGS)
 
 test-slow: venv-test
+	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps -r requirements/slow.txt
 	$(RUN) pytest -m slow $(ARGS)
 
 lint: venv-test

@@ -1,5 +1,6 @@
-"""One YAML file, strictly checked: all faults at once, each with its key, what was got, what is allowed, and the
-nearest name. Nothing heavy is imported here; each part of the library owns its model and a recipe composes them.
+"""One YAML file, strictly checked, with all faults at once: each with key, got, allowed and the nearest name.
+
+Nothing heavy is imported here; each part of the library owns its model and a recipe composes them.
 """
 
 from __future__ import annotations

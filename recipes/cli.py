@@ -1,5 +1,6 @@
-"""The command `ar1-rl`. Exit codes: 0 good, 1 the run failed, 2 the call or the config is wrong, 75 stopped by a signal
-with everything saved.
+"""The command `ar1-rl`.
+
+Exit codes: 0 good, 1 the run failed, 2 the call or the config is wrong, 75 stopped by a signal with everything saved.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import ar1_rl
 from ar1_rl.config import load_config
@@ -20,6 +21,7 @@ from .console import quiet_libraries, run_console
 if TYPE_CHECKING:
     from .run_config import RunConfig
 
+Stage = Literal["sft", "grpo"]
 EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED = 1, 2, 75
 
 
@@ -109,7 +111,7 @@ def _sft(options: argparse.Namespace) -> int:
     return _run_named(options, stage="sft")
 
 
-def _run_named(options: argparse.Namespace, stage: str) -> int:
+def _run_named(options: argparse.Namespace, stage: Stage) -> int:
     config = _load(catalogue.path_of(options.config), options.overrides)
     return _run(config, options.out or Path("runs") / config.recipe, options, stage)
 
@@ -120,7 +122,7 @@ def _load(path: Path, overrides: Sequence[str]) -> RunConfig:
     return load_config(RunConfig, path, overrides)
 
 
-def _run(config: RunConfig, out: Path, options: argparse.Namespace, stage: str) -> int:
+def _run(config: RunConfig, out: Path, options: argparse.Namespace, stage: Stage) -> int:
     from .doctor import shadowing
 
     console = run_console()
@@ -138,7 +140,9 @@ def _run(config: RunConfig, out: Path, options: argparse.Namespace, stage: str) 
         try:
             post_train(config, out, console, stop, resume=options.resume, until=stage)
         except Stopped as reason:
-            console.print(f"{reason}; everything so far is in {out}. Go on with: {_resume_line(options, out)}", soft_wrap=True)
+            console.print(
+                f"{reason}; everything so far is in {out}. Go on with: {_resume_line(options, out)}", soft_wrap=True
+            )
             return EXIT_STOPPED
     return 0
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ar1_rl.driving import FUTURE_STEPS, Scene
 from ar1_rl.errors import SceneError
-from ar1_rl.metrics import ade_m, comfort_kept, minade_m, nearest_agent_m, off_road_share, paired_bootstrap
+from ar1_rl.metrics import ade_m, comfort_kept, nearest_agent_m, off_road_share, paired_bootstrap
 from ar1_rl.report.progress import progress
 from rewards.mix import MixedScore
 from rewards.score import Score
@@ -64,7 +64,9 @@ def evaluate(
     """Draw K rollouts of every scene and grade them; the rollouts are recorded under `label`."""
     missing = [scene.id for scene in scenes if scene.future_T3 is None]
     if missing:
-        raise SceneError(f"evaluation needs the expert's future; {len(missing)} scenes have none ({missing[0]!r} first)")
+        raise SceneError(
+            f"evaluation needs the expert's future; {len(missing)} scenes have none ({missing[0]!r} first)"
+        )
     k = config.samples_per_scene
     repeated = [scene for scene in scenes for _ in range(k)]
     numbers = [number for _ in scenes for number in range(k)]
@@ -97,7 +99,7 @@ def evaluate(
 
 
 def paired_differences(before: Evaluation, after: Evaluation, resamples: int) -> dict[str, dict[str, Any]]:
-    """after - before of every metric, paired by scene: mean, 95 % interval, p."""
+    """After - before of every metric, paired by scene: mean, 95 % interval, p."""
     assert before.scene_ids == after.scene_ids, "both evaluations run on the same scenes"
     differences = {
         name: paired_bootstrap(before.per_scene[name], after.per_scene[name], resamples=resamples) for name in METRICS

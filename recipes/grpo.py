@@ -248,7 +248,9 @@ def _validation_callback(training: PolicyTraining, scenes: Sequence[Scene]) -> A
             if state.global_step == 0:
                 self._validate(0)
             else:
-                earlier = [row["validation/reward"] for row in training.folder.read_metrics() if "validation/reward" in row]
+                earlier = [
+                    row["validation/reward"] for row in training.folder.read_metrics() if "validation/reward" in row
+                ]
                 self.best = max(earlier, default=float("-inf"))
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -41,7 +41,7 @@ class SftConfig(ConfigModel):
     faults: FaultConfig | None = None
     """Label faults planted in the synthetic corpus; unset: clean labels."""
     pretrain_scenes: int = Field(0, ge=0)
-    """Synthetic scenes mixed into the corpus when the scenes are real logs, which are too few to learn to write from."""
+    """Synthetic scenes mixed into the corpus of real logs, which are too few to learn to write from."""
 
 
 class EvalConfig(ConfigModel):

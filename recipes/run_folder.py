@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 import ar1_rl
-from ar1_rl.errors import RunError
+from ar1_rl.errors import ConfigError
 
 from .run_config import RunConfig
 
@@ -30,7 +30,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         occupied = path.exists() and any(path.iterdir())
         if occupied and not resume:
-            raise RunError(f"{path} is not empty: choose another --out, or go on with that run by --resume")
+            raise ConfigError(f"{path} is not empty: choose another --out, or go on with that run by --resume")
         if resume:
             _check_same_config(path, config)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -101,12 +101,12 @@ def _gpus() -> list[str]:
 def _check_same_config(path: Path, config: RunConfig) -> None:
     written = path / "config.yaml"
     if not written.exists():
-        raise RunError(f"{path} holds no run to resume (config.yaml is missing); start it without --resume")
+        raise ConfigError(f"{path} holds no run to resume (config.yaml is missing); start it without --resume")
     before = yaml.safe_load(written.read_text())
     now = config.model_dump(mode="json")
     changed = [key for key in now if before.get(key) != now[key]]
     if changed:
-        raise RunError(
+        raise ConfigError(
             f"{path} was started with another config (different: {', '.join(changed)}); "
             "resume it with the config it has, or start a new run elsewhere"
         )

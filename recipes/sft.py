@@ -67,6 +67,7 @@ def fine_tune(
         max_length=None,
         completion_only_loss=True,
         packing=False,
+        train_sampling_strategy="group_by_length",
         gradient_checkpointing=False,
         logging_steps=25,
         save_strategy="no",

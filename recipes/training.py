@@ -40,7 +40,9 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
                 control.should_save = args.save_strategy != "no"
             return control
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+        ) -> None:
             if logs and "train_runtime" not in logs and state.is_world_process_zero:
                 folder.append_metrics({"stage": stage, "step": state.global_step, **logs})
                 if note in logs:

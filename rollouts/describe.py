@@ -6,6 +6,7 @@ word-level tokenizer spends one token on each and a pretrained model can still r
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -35,10 +36,12 @@ class DescriptionLimits:
     """Acceleration above which it is said to slow down or speed up."""
     acceleration_window: int = 5
     """Ticks of the history over which a change of speed is read."""
-    bend_radius_m: float = 150.0
-    """Roads bending less than this are straight."""
-    bend_window_m: int = 12
-    look_ahead_m: int = 80
+    course_m: tuple[int, ...] = (4, 8, 12, 16, 22, 30, 40, 55, 75)
+    """Where along the lane its heading is told: closer together where the next seconds lead."""
+    bend_window_m: int = 8
+    """Way over which a curvature is read."""
+    straight_deg: float = 2.5
+    """A lane that turns less than this over all of them is straight."""
     offset_m: float = 0.25
     """Distance from the lane centre that is worth a word."""
 
@@ -50,7 +53,9 @@ def describe(observation: Observation, limits: DescriptionLimits = LIMITS) -> st
     """One line about ego motion, route, lane, controls and the most relevant road users."""
     paths = lane_paths(observation.lanes, observation.route)
     path = paths[0] if paths else _straight_path()
-    agents = [a for a in observation.agents or () if np.isfinite(a.poses_T3[HISTORY_STEPS - 2 : HISTORY_STEPS, 0]).all()]
+    agents = [
+        a for a in observation.agents or () if np.isfinite(a.poses_T3[HISTORY_STEPS - 2 : HISTORY_STEPS, 0]).all()
+    ]
     controls = observation.controls or ()
     ahead_NW, left_NW = _in_lane_frame(controls, agents, path, limits)
     here = Place(ahead_NW[0], left_NW[0])
@@ -113,7 +118,7 @@ def _lane(lanes: Sequence[Lane], path: LanePath, here: Place, limits: Descriptio
     if lane.speed_limit_mps is not None:
         yield f"limit {_speed(lane.speed_limit_mps)}"
     beside = [f"{side}_free" for side, other in (("left", lane.left_id), ("right", lane.right_id)) if other is not None]
-    yield " ".join(["lane", _bend(path, here.ahead_m, limits), *beside])
+    yield " ".join(["lane", _course(path, here.ahead_m, limits), *beside])
     if abs(here.left_m) >= limits.offset_m:
         yield f"offset {_lateral(here.left_m)}"
     remaining_m = len(path.points_N2) - 1 - here.ahead_m
@@ -121,21 +126,18 @@ def _lane(lanes: Sequence[Lane], path: LanePath, here: Place, limits: Descriptio
         yield f"lane_end {_distance(remaining_m)}"
 
 
-def _bend(path: LanePath, s_m: float, limits: DescriptionLimits) -> str:
-    """The sharpest bend ahead: side, radius, and where it begins."""
-    ahead = path.points_N2[int(s_m) : int(s_m) + limits.look_ahead_m + limits.bend_window_m]
-    if len(ahead) <= limits.bend_window_m + 1:
-        return "straight"
+def _course(path: LanePath, s_m: float, limits: DescriptionLimits) -> str:
+    """Where the lane leads: where its sharpest bend begins, its radius, and headings at fixed distances ahead."""
+    ahead = path.points_N2[int(s_m) : int(s_m) + limits.course_m[-1] + limits.bend_window_m]
     step = np.diff(ahead, axis=0)
-    heading = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
-    turned = (heading[limits.bend_window_m :] - heading[: -limits.bend_window_m]) / limits.bend_window_m
-    sharpest = int(np.abs(turned).argmax())
-    curvature = float(turned[sharpest])
-    if abs(curvature) * limits.bend_radius_m < 1.0:
+    headings = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
+    seen = [float(np.degrees(headings[at])) for at in limits.course_m if at < len(headings)]
+    if max(map(abs, seen), default=0.0) < limits.straight_deg or len(headings) <= limits.bend_window_m:
         return "straight"
-    start = int((np.abs(turned) > 0.5 * abs(curvature)).argmax())
-    side = "left" if curvature > 0 else "right"
-    return f"bends {side} radius {_distance(1.0 / abs(curvature))} after {_distance(start)}"
+    turned = np.abs(headings[limits.bend_window_m :] - headings[: -limits.bend_window_m]) / limits.bend_window_m
+    sharpest = float(turned.max())
+    begins = int((turned > 0.5 * sharpest).argmax())
+    return " ".join(["bends", _distance(begins), "radius", _distance(1.0 / sharpest), *map(_heading, seen)])
 
 
 def _controls(controls: Sequence[Control], places: Sequence[Place], limits: DescriptionLimits) -> list[str]:
@@ -199,34 +201,49 @@ def _straight_path() -> LanePath:
     return LanePath(lane_ids=(), points_N2=np.stack([s, np.zeros_like(s)], axis=1), width_m=3.5, turn=None)
 
 
-# Quantities as words. Steps widen with distance: what is far needs less.
+# Quantities as words. Steps widen with size: what is far needs less.
 
-MAX_DISTANCE_M, MAX_LATERAL_DM, MAX_SPEED_MPS = 120, 90, 40
+DISTANCES_M = (*range(30), *range(30, 60, 2), *range(60, 121, 5))
+HEADINGS_DEG = (*range(20), *range(20, 50, 2), *range(50, 181, 5))
+LATERALS_DM = tuple(range(0, 91, 5))
+SPEEDS_MPS = tuple(range(41))
+
+
+def _nearest(value: float, steps: Sequence[int]) -> int:
+    """The step closest to a size; beyond the last one, the last."""
+    at = bisect_left(steps, value)
+    return min(steps[max(at - 1, 0) : at + 1] or steps[-1:], key=lambda step: abs(step - value))
 
 
 def _distance(value_m: float) -> str:
-    step = 1 if value_m < 30 else 2 if value_m < 60 else 5
-    return f"{min(round(value_m / step) * step, MAX_DISTANCE_M)}m"
+    return f"{_nearest(value_m, DISTANCES_M)}m"
 
 
 def _lateral(value_m: float) -> str:
-    decimetres = min(round(abs(value_m) * 2) * 5, MAX_LATERAL_DM)
+    decimetres = _nearest(abs(value_m) * 10, LATERALS_DM)
     return f"{decimetres}dm {'left' if value_m >= 0 else 'right'}" if decimetres else "0dm"
 
 
+def _heading(value_deg: float) -> str:
+    degrees = _nearest(abs(value_deg), HEADINGS_DEG)
+    return f"{degrees}deg_{'left' if value_deg >= 0 else 'right'}" if degrees else "0deg"
+
+
 def _speed(value_mps: float) -> str:
-    return f"{min(max(round(value_mps), 0), MAX_SPEED_MPS)}mps"
+    return f"{_nearest(value_mps, SPEEDS_MPS)}mps"
 
 
 VOCABULARY: tuple[str, ...] = (
-    *"speed route limit lane unknown offset lane_end bends straight radius after agents ; 0dm".split(),
-    *"left right left_free right_free ahead behind standing oncoming to_left to_right slowing speeding".split(),
+    *("speed", "route", "limit", "lane", "unknown", "offset", "lane_end", "bends", "radius", "straight", "agents"),
+    *("left", "right", "left_free", "right_free", "ahead", "behind", "0dm", "0deg", ";"),
+    *("standing", "oncoming", "to_left", "to_right", "slowing", "speeding"),
     *AGENT_KINDS,
     *ROUTES,
     *LIGHT_STATES,
     *("traffic_light", "stop_sign", "yield_sign", "crosswalk"),
-    *(f"{value}m" for value in range(MAX_DISTANCE_M + 1)),
-    *(f"{value}dm" for value in range(0, MAX_LATERAL_DM + 1, 5)),
-    *(f"{value}mps" for value in range(MAX_SPEED_MPS + 1)),
+    *(f"{value}m" for value in DISTANCES_M),
+    *(f"{value}dm" for value in LATERALS_DM),
+    *(f"{value}mps" for value in SPEEDS_MPS),
+    *(f"{value}deg_{side}" for value in HEADINGS_DEG[1:] for side in ("left", "right")),
 )
 """Every word that a description can hold."""

@@ -60,7 +60,9 @@ class SequentialEngine:
                     pad_token_id=self._pad,
                     logits_processor=[noise],
                 )
-            samples += [noise.sample(row, tokens, stop_token_id) for row, tokens in enumerate(whole[:, ids.shape[1] :].tolist())]
+            samples += [
+                noise.sample(row, tokens, stop_token_id) for row, tokens in enumerate(whole[:, ids.shape[1] :].tolist())
+            ]
             if progress:
                 progress(len(batch))
         self._model.train(training)

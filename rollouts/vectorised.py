@@ -18,7 +18,6 @@ from ar1_rl.errors import MissingDependencyError
 from .config import EngineConfig, SamplingConfig
 from .engine import Progress, Request, Sample
 
-
 CPU_BATCHED_TOKENS = 4096
 """Tokens of one engine step on CPU, at least; TRL's own figure."""
 
@@ -167,11 +166,16 @@ class VectorisedEngine:
         parameters = SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
         outputs = self._generate(whole, [parameters] * len(whole), progress)
         return [
-            tuple(entry[token].logprob for entry, token in zip(out.prompt_logprobs[len(prompt) :], completion, strict=True))
+            tuple(
+                entry[token].logprob
+                for entry, token in zip(out.prompt_logprobs[len(prompt) :], completion, strict=True)
+            )
             for out, prompt, completion in zip(outputs, prompts, completions, strict=True)
         ]
 
-    def _generate(self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any], progress: Progress | None) -> list:
+    def _generate(
+        self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any], progress: Progress | None
+    ) -> list[Any]:
         """Feed the engine and step it until all is done, so that progress shows while it runs."""
         engine = self._model.llm_engine
         for i, (prompt, parameter) in enumerate(zip(prompts, parameters, strict=True)):

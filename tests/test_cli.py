@@ -55,7 +55,9 @@ def test_a_reward_of_ones_own_joins_the_mix_by_path(tmp_path: Path, capsys: pyte
     assert "brief x 0.1" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
-def test_real_logs_that_are_not_there_are_named_with_what_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_real_logs_that_are_not_there_are_named_with_what_to_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     missing = tmp_path / "none"
     assert main(["grpo", "quickstart", "--dry-run", "scenes.source=real_logs", f"scenes.root={missing}"]) == 1
     assert "AR1_RL_DATA" in capsys.readouterr().out

@@ -26,7 +26,13 @@ def test_every_shipped_recipe_is_a_valid_config() -> None:
 
 
 def test_all_faults_are_reported_at_once_with_key_got_and_nearest_name() -> None:
-    raw = {"recipe": "x", "rewards": TERMS, "sed": 1, "grpo": {"steps": "many", "lerning_rate": 1e-4}, "eval": {"top_p": 2}}
+    raw = {
+        "recipe": "x",
+        "rewards": TERMS,
+        "sed": 1,
+        "grpo": {"steps": "many", "lerning_rate": 1e-4},
+        "eval": {"top_p": 2},
+    }
     with pytest.raises(ConfigError) as caught:
         check_config(RunConfig, raw, source="run.yaml")
     message = str(caught.value)
@@ -70,7 +76,11 @@ def test_a_missing_file_and_broken_yaml_are_config_errors(tmp_path: Path) -> Non
 
 
 def test_passes_that_would_split_a_step_unevenly_are_refused() -> None:
-    raw = {"recipe": "x", "rewards": TERMS, "grpo": {"scenes_per_step": 2, "samples_per_scene": 4, "rollouts_per_pass": 3}}
+    raw = {
+        "recipe": "x",
+        "rewards": TERMS,
+        "grpo": {"scenes_per_step": 2, "samples_per_scene": 4, "rollouts_per_pass": 3},
+    }
     with pytest.raises(ConfigError, match="rollouts_per_pass 3 does not divide"):
         check_config(RunConfig, raw, source="run.yaml")
 

@@ -22,7 +22,9 @@ def answers(policy: TinyPolicy) -> list[tuple[int, ...]]:
 
 def test_a_written_completion_is_read_back_as_reasoning_and_trajectory(tiny_policy: TinyPolicy) -> None:
     histories = np.stack([s.observation.history_T3 for s in tiny_policy.scenes])
-    for scene, completion in zip(tiny_policy.scenes, tiny_policy.dialogue.parse(answers(tiny_policy), histories), strict=True):
+    for scene, completion in zip(
+        tiny_policy.scenes, tiny_policy.dialogue.parse(answers(tiny_policy), histories), strict=True
+    ):
         assert completion.error is None and completion.trajectory is not None
         assert scene.reference is not None and scene.future_T3 is not None
         assert completion.reasoning == scene.reference.text
@@ -39,7 +41,9 @@ def test_a_completion_ends_in_the_end_of_text_token(tiny_policy: TinyPolicy) -> 
 def test_no_word_of_prompt_or_completion_is_unknown_to_the_tokenizer(tiny_policy: TinyPolicy) -> None:
     dialogue = tiny_policy.dialogue
     prompts = dialogue.prompts([s.observation for s in tiny_policy.scenes])
-    ids = [i for row in dialogue.token_ids([dialogue.prompt_text(p) for p in prompts]) + answers(tiny_policy) for i in row]
+    ids = [
+        i for row in dialogue.token_ids([dialogue.prompt_text(p) for p in prompts]) + answers(tiny_policy) for i in row
+    ]
     assert dialogue.tokenizer.unk_token_id not in ids
 
 
@@ -58,7 +62,7 @@ def test_a_saved_tokenizer_has_the_same_layout(tiny_policy: TinyPolicy) -> None:
 
 
 def test_a_tokenizer_without_policy_tokens_is_refused_with_what_to_do(tiny_policy: TinyPolicy) -> None:
-    with pytest.raises(ConfigError, match="lacks .* policy tokens.*ar1-rl sft"):
+    with pytest.raises(ConfigError, match=r"lacks .* policy tokens.*ar1-rl sft"):
         Dialogue.of(tiny_policy.dialogue.tokenizer, TrajectoryCodec.alpamayo())
 
 

@@ -27,7 +27,9 @@ def engines(tiny_policy: TinyPolicy) -> dict[str, Engine]:
 
 def requests(policy: TinyPolicy, count: int) -> list[Request]:
     dialogue = policy.dialogue
-    prompts = dialogue.token_ids([dialogue.prompt_text(p) for p in dialogue.prompts([s.observation for s in policy.scenes])])
+    prompts = dialogue.token_ids(
+        [dialogue.prompt_text(p) for p in dialogue.prompts([s.observation for s in policy.scenes])]
+    )
     return [Request(prompts[i % len(prompts)], request_seed(0, 0, "scene", i)) for i in range(count)]
 
 
@@ -60,7 +62,10 @@ def test_both_engines_score_given_completions_alike(engines: dict[str, Engine], 
     asked = requests(tiny_policy, 8)
     prompts = [r.prompt_token_ids for r in asked]
     completions = [s.token_ids for s in engines["vllm"].sample(asked, SAMPLING, tiny_policy.dialogue.layout.future_end)]
-    ours, theirs = engines["vllm"].logprobs(prompts, completions), engines["transformers"].logprobs(prompts, completions)
+    ours, theirs = (
+        engines["vllm"].logprobs(prompts, completions),
+        engines["transformers"].logprobs(prompts, completions),
+    )
     assert all(np.abs(np.array(a) - b).max() < 1e-5 for a, b in zip(ours, theirs, strict=True))
 
 
@@ -86,5 +91,3 @@ def test_seeds_differ_by_run_step_scene_and_sample() -> None:
     seeds = {request_seed(r, t, s, k) for r in (0, 1) for t in (0, 1) for s in ("a", "b") for k in (0, 1)}
     assert len(seeds) == 16 and all(0 <= seed < 2**63 for seed in seeds)
     assert request_seed(0, 1, "a", 2) == request_seed(0, 1, "a", 2)
-
-

@@ -103,7 +103,13 @@ def test_differences_are_paired_and_leave_out_pairs_that_one_side_lacks() -> Non
     after = run(ScriptedPolicy([[0.5] * K, [1.0] * K], [0.0] * 6))
     differences = paired_differences(before, after, resamples=200)
     assert set(differences) == set(METRICS)
-    assert differences["ade_m"] == {"mean": -1.5, "ci95": [-1.5, -1.5], "p": pytest.approx(1.0, abs=1.0), "pairs": 1, "left_out": 1}
+    assert differences["ade_m"] == {
+        "mean": -1.5,
+        "ci95": [-1.5, -1.5],
+        "p": pytest.approx(1.0, abs=1.0),
+        "pairs": 1,
+        "left_out": 1,
+    }
     assert differences["consistency"]["mean"] == 0.5
 
 

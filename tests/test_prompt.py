@@ -67,12 +67,16 @@ def test_a_light_is_told_with_its_state_now_and_its_distance() -> None:
     assert describe(seen(controls=(light,))).endswith("red traffic_light 26m")
 
 
-def test_a_bend_is_told_with_side_radius_and_distance() -> None:
+def test_a_bend_is_told_by_the_headings_of_the_lane_ahead() -> None:
     angle = np.maximum(np.arange(-20.0, 150.0), 0.0) / 40.0
     x = np.where(angle > 0, 40.0 * np.sin(angle), np.arange(-20.0, 150.0))
     line = np.stack([x, 40.0 * (1.0 - np.cos(angle))], axis=1)[:140]
     text = describe(seen(lanes=(Lane(lane_id="a", centerline_N2=line, width_m=3.5),)))
-    assert "lane bends left radius 40m" in text
+    told = next(part for part in text.split(" ; ") if part.startswith("lane"))
+    by_hand = [np.degrees((at + 0.5) / 40.0) for at in (4, 8, 12, 16, 22, 30, 40, 55, 75)]
+    degrees = [float(word.removesuffix("deg_left")) for word in told.split()[5:]]
+    assert told.startswith("lane bends 0m radius 40m ")
+    assert all(abs(a - b) <= 2.5 for a, b in zip(degrees, by_hand, strict=True))
 
 
 def test_what_a_source_does_not_know_is_said_to_be_unknown() -> None:

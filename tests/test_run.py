@@ -65,7 +65,11 @@ def test_the_summary_has_the_published_format(finished: Path) -> None:
 
 def test_every_rollout_is_recorded_with_its_own_seed(finished: Path) -> None:
     rows = list(read_rollouts(finished / "rollouts"))
-    training = [row for row in rows if row["policy_version"].startswith("step-") and row["reward"] is not None and row["step"] >= 0]
+    training = [
+        row
+        for row in rows
+        if row["policy_version"].startswith("step-") and row["reward"] is not None and row["step"] >= 0
+    ]
     assert len(training) == 4 * 2 * 4
     assert len({row["seed"] for row in training}) == len(training)
     assert {row["step"] for row in training} == {0, 1, 2, 3}
@@ -99,12 +103,12 @@ def test_a_second_quickstart_keeps_the_first(finished: Path) -> None:
 
 def test_grpo_refuses_a_folder_that_is_not_empty(finished: Path) -> None:
     done = ar1_rl("grpo", "quickstart", "--out", str(finished), *SMALL)
-    assert done.returncode == 1 and "is not empty" in done.stdout
+    assert done.returncode == 2 and "is not empty" in done.stdout
 
 
 def test_resuming_with_another_config_is_refused(finished: Path) -> None:
     done = ar1_rl("grpo", "quickstart", "--out", str(finished), *SMALL, "grpo.learning_rate=0.1", "--resume")
-    assert done.returncode == 1 and "another config (different: grpo)" in done.stdout
+    assert done.returncode == 2 and "another config (different: grpo)" in done.stdout
 
 
 @pytest.mark.slow
@@ -128,7 +132,11 @@ def test_a_signal_ends_a_run_with_75_and_resume_finishes_it(tmp_path: Path, sign
     assert before > 0
     done = ar1_rl(*arguments, "--resume")
     assert done.returncode == 0, done.stdout + done.stderr
-    steps = [row["step"] for row in read_rollouts(out / "rollouts") if row["policy_version"].startswith("step-") and row["step"] >= 0]
+    steps = [
+        row["step"]
+        for row in read_rollouts(out / "rollouts")
+        if row["policy_version"].startswith("step-") and row["step"] >= 0
+    ]
     assert sorted(steps) == sorted(step for step in range(40) for _ in range(8))
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     logged = [line["step"] for line in lines if line["stage"] == "grpo" and "reward" in line]

@@ -13,8 +13,24 @@ from ar1_rl.errors import DecodeError, RunError
 from rollouts.record import Rollout, ScoreColumns
 from rollouts.store import RolloutStore, read_rollouts, rollout_row
 
-COLUMNS = """scene_id episode t0_us step sample seed policy_version prompt_text prompt_token_ids completion_text
-completion_token_ids logprobs reasoning trajectory_T3 decode_error reward""".split()
+COLUMNS = [
+    "scene_id",
+    "episode",
+    "t0_us",
+    "step",
+    "sample",
+    "seed",
+    "policy_version",
+    "prompt_text",
+    "prompt_token_ids",
+    "completion_text",
+    "completion_token_ids",
+    "logprobs",
+    "reasoning",
+    "trajectory_T3",
+    "decode_error",
+    "reward",
+]
 
 
 def rollout(good: bool) -> Rollout:
@@ -34,7 +50,9 @@ def rollout(good: bool) -> Rollout:
 def test_a_rollout_comes_back_with_every_column(tmp_path: Path) -> None:
     store = RolloutStore(tmp_path)
     scores = {"critic": ScoreColumns(value=4.0, parts={"causes_f1": 0.8}, why="close", record={"model": "rubric"})}
-    path = store.write("train-000007", [rollout_row(rollout(True), 1.5, scores), rollout_row(rollout(False), None, scores)])
+    path = store.write(
+        "train-000007", [rollout_row(rollout(True), 1.5, scores), rollout_row(rollout(False), None, scores)]
+    )
     assert path.name == "train-000007-rank000.parquet"
     good, bad = read_rollouts(tmp_path)
     assert set(COLUMNS) <= set(good)

@@ -40,7 +40,11 @@ def build(policy: TinyPolicy, rewards: dict[int, float | None], folder: Path, **
     def roll(batch: list[Any], trainer: Any) -> dict[str, Any]:
         ids = [list(texts[i % len(texts)]) for i in range(len(batch))]
         prompt_ids = dialogue.token_ids([dialogue.prompt_text(p) for p in batch])
-        return {"prompt_ids": [list(p) for p in prompt_ids], "completion_ids": ids, "logprobs": [[-1.0] * len(i) for i in ids]}
+        return {
+            "prompt_ids": [list(p) for p in prompt_ids],
+            "completion_ids": ids,
+            "logprobs": [[-1.0] * len(i) for i in ids],
+        }
 
     def reward(completion_ids: list[Any], **columns: Any) -> list[float | None]:
         return [rewards.get(i, 0.0) for i in range(len(completion_ids))]
@@ -49,7 +53,9 @@ def build(policy: TinyPolicy, rewards: dict[int, float | None], folder: Path, **
         model=AutoModelForCausalLM.from_pretrained(policy.path),
         reward_funcs=[reward],
         args=grpo_arguments(config, folder),
-        train_dataset=Dataset.from_list([{"prompt": p, "scene_id": s.id} for p, s in zip(prompts, scenes, strict=True)]),
+        train_dataset=Dataset.from_list(
+            [{"prompt": p, "scene_id": s.id} for p, s in zip(prompts, scenes, strict=True)]
+        ),
         processing_class=dialogue.tokenizer,
         rollout_func=roll,
         policy_config=config.grpo,

@@ -91,7 +91,11 @@ def split_future(token_ids: Sequence[int], layout: TokenLayout, codec: Trajector
     ids = list(token_ids)
     while ids and ids[-1] in layout.endings:
         ids.pop()
-    for name, token in ((COT_END, layout.cot_end), (FUTURE_START, layout.future_start), (FUTURE_END, layout.future_end)):
+    for name, token in (
+        (COT_END, layout.cot_end),
+        (FUTURE_START, layout.future_start),
+        (FUTURE_END, layout.future_end),
+    ):
         if ids.count(token) != 1:
             raise DecodeError(f"{name} occurs {ids.count(token)} times, once is right")
     cot_end, start, end = (ids.index(t) for t in (layout.cot_end, layout.future_start, layout.future_end))
@@ -110,7 +114,9 @@ def split_future(token_ids: Sequence[int], layout: TokenLayout, codec: Trajector
     return tokens
 
 
-def _reasoning(token_ids: Sequence[int], layout: TokenLayout, decode_text: Callable[[Sequence[int]], str]) -> str | None:
+def _reasoning(
+    token_ids: Sequence[int], layout: TokenLayout, decode_text: Callable[[Sequence[int]], str]
+) -> str | None:
     """The text up to `<|cot_end|>`, or None where the trace was never closed."""
     ids = list(token_ids)
     if layout.cot_end not in ids:

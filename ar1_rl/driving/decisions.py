@@ -33,7 +33,15 @@ LATERAL_DECISIONS = (
     "lateral_abort",
 )
 
-SIDED_DECISIONS = ("merge_split", "out_of_lane_nudge", "in_lane_nudge", "lane_change", "pull_over", "turn", "lateral_abort")
+SIDED_DECISIONS = (
+    "merge_split",
+    "out_of_lane_nudge",
+    "in_lane_nudge",
+    "lane_change",
+    "pull_over",
+    "turn",
+    "lateral_abort",
+)
 """Lateral decisions that go to a side."""
 
 Side = Literal["left", "right"]
@@ -83,4 +91,6 @@ class Decisions:
         if self.lateral is not None and self.lateral not in LATERAL_DECISIONS:
             raise ConfigError(f"lateral decision: got {self.lateral!r}, allowed {LATERAL_DECISIONS}")
         if self.side is not None and self.lateral not in SIDED_DECISIONS:
-            raise ConfigError(f"side {self.side!r} with lateral decision {self.lateral!r}: only {SIDED_DECISIONS} have one")
+            raise ConfigError(
+                f"side {self.side!r} with lateral decision {self.lateral!r}: only {SIDED_DECISIONS} have one"
+            )

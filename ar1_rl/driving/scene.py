@@ -244,21 +244,21 @@ def observe(
 # Rows. JSON has no NaN: a pose that was not seen is written as null.
 
 
-def _listed(array: np.ndarray | None) -> list | None:
+def _listed(array: np.ndarray | None) -> list[Any] | None:
     if array is None:
         return None
     return [None if not np.isfinite(row).all() else row for row in array.tolist()]
 
 
-def _poses(rows: list) -> np.ndarray:
+def _poses(rows: list[Any]) -> np.ndarray:
     return np.array([[np.nan] * 3 if row is None else row for row in rows], dtype=float).reshape(-1, 3)
 
 
-def _rows(items: tuple | None, write: Any) -> list | None:
+def _rows(items: tuple[Any, ...] | None, write: Any) -> list[Any] | None:
     return None if items is None else [write(item) for item in items]
 
 
-def _parsed(rows: list | None, read: Any) -> tuple | None:
+def _parsed(rows: list[Any] | None, read: Any) -> tuple[Any, ...] | None:
     return None if rows is None else tuple(read(row) for row in rows)
 
 

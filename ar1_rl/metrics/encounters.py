@@ -32,7 +32,9 @@ def nearest_agent_m(poses_BT3: np.ndarray, scenes: Sequence[Scene], *, cap_m: fl
     """
     distinct, scene_B = distinct_scenes(scenes)
     agents_SAT3, size_SA2 = _packed_agents(distinct, poses_BT3.shape[1])
-    nearest_B = nearest_box_m(_box_centers(poses_BT3, scenes), _ego_sizes(scenes), agents_SAT3, size_SA2, scene_B, cap_m=cap_m)
+    nearest_B = nearest_box_m(
+        _box_centers(poses_BT3, scenes), _ego_sizes(scenes), agents_SAT3, size_SA2, scene_B, cap_m=cap_m
+    )
     return np.where([scene.agents is not None for scene in scenes], nearest_B, np.nan)
 
 

@@ -19,7 +19,7 @@ def policy_tokens(codec: TrajectoryCodec) -> list[str]:
 
 def add_policy_tokens(tokenizer: PreTrainedTokenizerBase, codec: TrajectoryCodec) -> int:
     """Add what is missing; returns how many tokens were new (the embeddings must grow by as many)."""
-    return tokenizer.add_special_tokens(  # type: ignore[no-any-return]
+    return tokenizer.add_special_tokens(
         {"additional_special_tokens": policy_tokens(codec)}, replace_extra_special_tokens=False
     )
 

@@ -22,7 +22,9 @@ class Answered(Protocol):
     """Anything with a completion: a rollout."""
 
     @property
-    def completion(self) -> Completion: ...
+    def completion(self) -> Completion:
+        """What the policy wrote."""
+        ...
 
 
 def plot_curves(metrics: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -35,7 +37,9 @@ def plot_curves(metrics: Sequence[Mapping[str, Any]], path: Path) -> None:
                 continue
             panel = name.removeprefix("validation/").removeprefix("term/")
             series = "validation" if name.startswith("validation/") else row["stage"]
-            steps, values = panels.setdefault(f"SFT {panel}" if series == "sft" else panel, {}).setdefault(series, ([], []))
+            steps, values = panels.setdefault(f"SFT {panel}" if series == "sft" else panel, {}).setdefault(
+                series, ([], [])
+            )
             steps.append(int(row["step"]))
             values.append(float(value))
     columns = 3

@@ -41,8 +41,9 @@ class Progress:
         """`count` more units are done."""
         self._done += count
         if self._bar is not None:
-            fields = {} if note is None else {"note": note}
-            self._bar.update(self._task, advance=count, **fields)
+            self._bar.update(self._task, advance=count)
+            if note is not None:
+                self._bar.update(self._task, note=note)
         elif time.monotonic() - self._shown >= PLAIN_INTERVAL_S:
             self._shown = time.monotonic()
             self._line(note)
