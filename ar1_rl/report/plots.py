@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 EXPERT, BEFORE, AFTER = "#4a4a4a", "#d1762c", "#1f6fb4"
-CURVES_HIDDEN = ("step", "epoch", "stage", "schema_version", "num_tokens", "step_time")
 SCENES_SHOWN = 6
 
 
@@ -30,25 +29,14 @@ class Answered(Protocol):
 def plot_curves(metrics: Sequence[Mapping[str, Any]], path: Path) -> None:
     """One panel per reward term and validation figure over GRPO steps, and the SFT loss."""
     plt = _pyplot()
-    panels: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
-    for row in metrics:
-        for name, value in row.items():
-            if name in CURVES_HIDDEN or not isinstance(value, int | float) or not _wanted(name, row["stage"]):
-                continue
-            panel = name.removeprefix("validation/").removeprefix("term/")
-            series = "validation" if name.startswith("validation/") else row["stage"]
-            steps, values = panels.setdefault(f"SFT {panel}" if series == "sft" else panel, {}).setdefault(
-                series, ([], [])
-            )
-            steps.append(int(row["step"]))
-            values.append(float(value))
+    panels = curve_panels(metrics)
     columns = 3
     rows = max(1, -(-len(panels) // columns))
     figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 2.8 * rows), squeeze=False, layout="constrained")
     for axis, (title, series) in zip(axes.flat, sorted(panels.items()), strict=False):
-        for name, (steps, values) in series.items():
+        for name, points in series.items():
             style = {"marker": "o", "color": AFTER} if name == "validation" else {"alpha": 0.6, "color": EXPERT}
-            axis.plot(steps, values, label=name, **style)
+            axis.plot(*zip(*points, strict=True), label=name, **style)
         axis.set(title=title, xlabel="step")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
@@ -56,6 +44,19 @@ def plot_curves(metrics: Sequence[Mapping[str, Any]], path: Path) -> None:
         axis.set_axis_off()
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def curve_panels(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Panel title -> series name -> (step, value); a term's training and validation curves share a panel."""
+    panels: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for row in metrics:
+        for name, value in row.items():
+            if isinstance(value, int | float) and _wanted(name, row["stage"]):
+                validated = name.startswith("validation/")
+                title = name.removeprefix("validation/").removeprefix("terms/")
+                panel = panels.setdefault(f"SFT {title}" if row["stage"] == "sft" else title, {})
+                panel.setdefault("validation" if validated else "training", []).append((int(row["step"]), float(value)))
+    return panels
 
 
 def plot_scenes(scenes: Sequence[Scene], before: Sequence[Answered], after: Sequence[Answered], path: Path) -> None:
@@ -128,7 +129,7 @@ def _wanted(name: str, stage: str) -> bool:
     if stage == "sft":
         return name == "loss"
     shown = ("reward", "reward_std", "entropy", "kl", "completions/mean_length", "clip_ratio/region_mean")
-    return name in shown or name.startswith(("validation/", "term/"))
+    return name in shown or (name.startswith(("validation/", "terms/")) and not name.endswith("/judged"))
 
 
 def _pyplot() -> Any:

@@ -10,24 +10,29 @@ from .common import distractors, front_gap, gentle_road, green_light, layout, re
 
 
 def clear_road(draw: Draw) -> World:
-    """Keep the set speed, reach it, or set off at a light that has become green."""
+    """Keep the set speed, reach it, or set off at a light that has become green.
+
+    The set speed lies just below the limit, so what is ahead can be told from speed and limit.
+    """
     form = draw.unit()
     if form < 0.1:
         return _light_became_green(draw)
-    speed = draw.uniform(3.0, 20.0)
     gain = draw.uniform(2.5, 5.0) if form < 0.35 else 0.0
+    limit = speed_limit(gain + draw.uniform(3.0, 20.0))
+    set_speed = draw.uniform(0.92, 1.0) * limit
+    speed = set_speed - gain
     lanes = layout(draw, left=(0, 1, 2), right=(0, 1))
     others = distractors(draw, lanes, speed)
     if draw.chance(0.3):
-        far = vehicle(draw, "car", s_m=0.0, speed_mps=speed + gain + draw.uniform(0.0, 3.0))
-        others += (replace(far, s_m=front_gap(far.length_m, draw.uniform(2.5, 3.5) * (speed + gain) + 5.0)),)
+        far = vehicle(draw, "car", s_m=0.0, speed_mps=set_speed + draw.uniform(0.0, 3.0))
+        others += (replace(far, s_m=front_gap(far.length_m, draw.uniform(2.5, 3.5) * set_speed + 5.0)),)
     return World(
         kind="clear_road",
         cause=RESUME if gain else CLEAR,
         speed_mps=speed,
-        set_speed_mps=speed + gain,
-        speed_limit_mps=speed_limit(speed + gain),
-        road=gentle_road(draw, speed + gain),
+        set_speed_mps=set_speed,
+        speed_limit_mps=limit,
+        road=gentle_road(draw, set_speed),
         layout=lanes,
         reaction_s=reaction(draw),
         history_acceleration_mps2=steady(draw),
