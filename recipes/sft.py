@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SFT_FOLDER = "sft"
+LOGGED_EVERY = 25
+"""Steps between two lines of metrics."""
 TOKENS_AT_ONCE = 1000
 """Examples turned into tokens between two steps of the progress bar."""
 
@@ -69,7 +71,7 @@ def fine_tune(
         packing=False,
         train_sampling_strategy="group_by_length",
         gradient_checkpointing=False,
-        logging_steps=25,
+        logging_steps=min(LOGGED_EVERY, config.sft.steps),
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,

@@ -21,6 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = {"torchvision", "torchaudio", "torchcodec", "triton"}
 
 
+def planned(*command: str) -> str:
+    """What make would run. The settings of a make that runs these tests must not reach this one."""
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS", "SEED", "OUT", "STACK", "VENV", "PYTHON")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)
+    return done.stdout
+
+
 def install(venv: Path, stack: str = "cpu", python: str = sys.executable, **environment: str) -> tuple[int, str]:
     """Exit code and output of the installer."""
     done = subprocess.run(
@@ -47,15 +55,13 @@ def pin_tool() -> ModuleType:
 
 
 def test_make_quickstart_hands_seed_and_folder_on() -> None:
-    command = ["make", "-n", "quickstart", "SEED=7", "OUT=runs/seven", "VENV=elsewhere"]
-    plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    plan = planned("make", "-n", "quickstart", "SEED=7", "OUT=runs/seven", "VENV=elsewhere")
     assert '"elsewhere/bin/ar1-rl" quickstart --out "runs/seven" --seed 7' in plan
     assert 'requirements/install.sh "elsewhere" "cpu"' in plan
 
 
 def test_make_stack_gpu_reaches_the_installer() -> None:
-    command = ["make", "-n", "quickstart", "STACK=gpu"]
-    plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    plan = planned("make", "-n", "quickstart", "STACK=gpu")
     assert 'requirements/install.sh ".venv" "gpu"' in plan
 
 
@@ -63,7 +69,7 @@ def test_make_stack_gpu_reaches_the_installer() -> None:
     ("target", "selection"), [("test", "not slow"), ("test-fast", "not slow and not engine"), ("test-slow", "slow")]
 )
 def test_the_tiers_are_chosen_by_markers(target: str, selection: str) -> None:
-    plan = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    plan = planned("make", "-n", target)
     assert re.search(rf"pytest -m \"?{selection}\"?\s*$", plan, re.MULTILINE)
 
 
