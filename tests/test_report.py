@@ -62,7 +62,9 @@ def test_scenes_are_drawn_also_where_a_completion_has_no_trajectory(tmp_path: Pa
     broken = Completion(text="", token_ids=(), reasoning=None, trajectory=None, error=DecodeError("no end"))
     before = [rollout(broken) for _ in scenes]
     after = [
-        rollout(Completion(text="", token_ids=(), reasoning="go", trajectory=Trajectory(s.future_T3, "expert"), error=None))
+        rollout(
+            Completion(text="", token_ids=(), reasoning="go", trajectory=Trajectory(s.future_T3, "expert"), error=None)
+        )
         for s in scenes
         if s.future_T3 is not None
     ]
