@@ -37,14 +37,16 @@ BEST_FOLDER = "best"
 class RolloutLoop:
     """Samples for TRL, parses once, and records each batch when its rewards are there."""
 
-    policy: Policy
     scenes: Mapping[str, Scene]
     store: RolloutStore
     seed: int
+    policy: Policy | None = None
+    """Set once the trainer has built its engine."""
     pending: Sequence[Rollout] = ()
 
     def sample(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
         """TRL's rollout function: one completion a row of the batch, which repeats each scene K times."""
+        assert self.policy is not None, "the trainer samples only once its engine is there"
         step = trainer.state.global_step
         scenes = [self.scenes[row["scene_id"]] for row in trainer.rows]
         seen: dict[str, int] = {}
@@ -86,7 +88,6 @@ class PolicyTraining:
         self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec))
         self.mix = config.rewards.build()
         self.loop = RolloutLoop(
-            policy=None,  # type: ignore[arg-type]  # the engine exists only once the trainer does
             scenes={scene.id: scene for scene in scenes},
             store=RolloutStore(folder.rollouts),
             seed=config.seed,
