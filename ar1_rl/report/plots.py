@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 EXPERT, BEFORE, AFTER = "#4a4a4a", "#d1762c", "#1f6fb4"
 SCENES_SHOWN = 6
+TRACE_COLUMNS = 75
+"""Width of a trace above its picture."""
 
 
 class Answered(Protocol):
@@ -122,7 +125,8 @@ def _one_per_kind(scenes: Sequence[Scene], count: int) -> list[int]:
 
 
 def _trace(completion: Completion) -> str:
-    return completion.reasoning if completion.reasoning is not None else f"undecodable: {completion.error}"
+    text = completion.reasoning if completion.reasoning is not None else f"undecodable: {completion.error}"
+    return textwrap.fill(text, TRACE_COLUMNS)
 
 
 def _wanted(name: str, stage: str) -> bool:
