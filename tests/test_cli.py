@@ -35,7 +35,7 @@ def test_an_unknown_verb_exits_with_2() -> None:
 
 
 def test_a_dry_run_checks_data_rewards_and_arithmetic_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["quickstart", "--dry-run"]) == 0
+    assert main(["quickstart", "--dry-run", "grpo.scenes_per_step=8", "grpo.samples_per_scene=8"]) == 0
     told = capsys.readouterr().out
     assert "8 scenes x 8 = 64" in told
     assert "no model was loaded" in told
