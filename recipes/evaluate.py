@@ -185,4 +185,4 @@ def score_columns(mixed: MixedScore) -> dict[str, ScoreColumns]:
 
 
 def _columns(score: Score) -> ScoreColumns:
-    return ScoreColumns(value=score.value, parts=score.parts, why=score.why, record=getattr(score, "record", {}))
+    return ScoreColumns(value=score.value, parts=score.parts, why=score.why, record=score.record)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..driving.codec import TrajectoryCodec
@@ -81,9 +80,3 @@ def build_model(tokenizer: PreTrainedTokenizerFast, config: TinyPolicyConfig, se
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-
-
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write an ordinary Hugging Face folder."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
