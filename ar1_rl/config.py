@@ -6,6 +6,7 @@ Nothing heavy is imported here; each part of the library owns its model and a re
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,15 @@ class ConfigModel(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML reads YAML 1.1, where `4e-4` is text; here it is the number it is in YAML 1.2 and everywhere else."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def load_config(model: type[Model], path: Path, overrides: Sequence[str] = ()) -> Model:
     """Read `path`, apply `key.path=value` overrides (values are YAML) and check the whole.
 
@@ -35,7 +45,7 @@ def load_config(model: type[Model], path: Path, overrides: Sequence[str] = ()) -
     except OSError as error:
         raise ConfigError(f"config {path}: {error.strerror}; `ar1-rl recipes list` shows the shipped ones") from error
     try:
-        raw = yaml.safe_load(text) or {}
+        raw = yaml.load(text, _Loader) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"config {path} is not YAML: {error}") from error
     if not isinstance(raw, dict):
@@ -65,7 +75,7 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         node = node[_index(node, name, key)] if isinstance(node, list) else node.setdefault(name, {})
         if not isinstance(node, dict | list):
             raise ConfigError(f"override {override!r}: {name!r} is a value, not a group of keys")
-    node[_index(node, last, key) if isinstance(node, list) else last] = yaml.safe_load(text)
+    node[_index(node, last, key) if isinstance(node, list) else last] = yaml.load(text, _Loader)
 
 
 def _index(items: list[Any], name: str, key: str) -> int:

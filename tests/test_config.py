@@ -59,6 +59,12 @@ def test_overrides_set_nested_keys_and_places_in_lists(tmp_path: Path) -> None:
     assert (config.grpo.steps, config.rewards.terms[1].weight, config.eval.temperature) == (7, 0.5, 1.0)
 
 
+@pytest.mark.parametrize("text", ["4e-4", "4E-4", "0.4e-3", ".4e-3", "4.0e-4"])
+def test_a_number_in_exponent_notation_is_a_number_with_or_without_a_point(text: str) -> None:
+    config = load_config(RunConfig, catalogue.path_of("quickstart"), [f"grpo.learning_rate={text}"])
+    assert config.grpo.learning_rate == pytest.approx(4e-4)
+
+
 @pytest.mark.parametrize("override", ["grpo.steps", "=3", "recipe.name=3", "rewards.terms.9.weight=1"])
 def test_a_malformed_override_is_refused(tmp_path: Path, override: str) -> None:
     path = write(tmp_path, "recipe: x\nrewards: {terms: [{reward: format}]}\n")
