@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ar1_rl.driving import Completion, Scene
 from rewards.consistency import Consistency
-from rewards.rubric import RubricCritic
+from rewards.critic.embedded import RubricCritic
 from rewards.score import Score
 
 BatchGrader = Callable[[Sequence[Completion], Sequence[Scene]], list[Score]]

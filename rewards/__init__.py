@@ -5,12 +5,11 @@ From a config: `rewards.loading.build_mix`. In a script of one's own: `Composite
 
 from .comfort import Comfort, Jerk
 from .composite import CompositeReward
-from .critic import critic
-from .endpoint import EndpointCritic
+from .critic.embedded import RubricCritic
+from .critic.endpoint import EndpointCritic
 from .format import Format
 from .imitation import Imitation
 from .mix import Mix, MixedScore
-from .rubric import RubricCritic
 from .safety import Collision, Safety
 from .score import Score
 from .terms import Gate, Term
@@ -30,5 +29,4 @@ __all__ = [
     "Safety",
     "Score",
     "Term",
-    "critic",
 ]

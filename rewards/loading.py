@@ -22,7 +22,7 @@ from ar1_rl.errors import Ar1RlError, ConfigError
 from .base import Needs
 from .comfort import Comfort, Jerk
 from .consistency import Consistency
-from .critic import critic
+from .critic.factory import critic
 from .format import Format
 from .imitation import Imitation
 from .mix import Mix

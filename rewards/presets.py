@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from .comfort import Comfort, Jerk
+from .critic.embedded import RubricCritic
 from .imitation import Imitation
 from .mix import Mix
-from .rubric import RubricCritic
 from .safety import Collision
 from .terms import Gate, Term
 

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from ar1_rl.driving import COMPONENT_GROUPS, LATERAL_DECISIONS, LONGITUDINAL_DECISIONS, SIDED_DECISIONS, Decisions
 from ar1_rl.errors import ConfigError, CriticError
-from rewards import EndpointCritic, Mix, RubricCritic, Term, critic
-from rewards.endpoint import build_prompt, neutralise, read_grade
-from rewards.rubric import BEHAVIOURS, CAUSES, GRADES, behaviour, causes_f1, grade
+from rewards import EndpointCritic, Mix, RubricCritic, Term
+from rewards.critic import critic
+from rewards.critic.embedded import BEHAVIOURS, CAUSES, GRADES, behaviour, causes_f1, grade
+from rewards.critic.prompt import build_prompt, neutralise
+from rewards.critic.verdict import read_grade
 
 COMPONENTS = st.frozensets(st.sampled_from(sorted(COMPONENT_GROUPS)))
 YIELD = Decisions(longitudinal="yield", lateral="lane_keeping")

@@ -15,7 +15,7 @@ from ar1_rl.errors import ConfigError
 from ar1_rl.scenes.faults import HABITS, NOISE, FaultConfig, LabelledTrace, plant_faults
 from ar1_rl.scenes.synthetic import SyntheticConfig, generate_scenes
 from rewards.consistency import Consistency
-from rewards.rubric import RubricCritic
+from rewards.critic.embedded import RubricCritic
 
 SEED = 5
 MODES = FaultConfig(

@@ -1,17 +1,13 @@
 """A critic behind any OpenAI-compatible endpoint: vLLM, llama.cpp, or a hosted one.
 
-Two hooks make the judgement, `build_prompt` and `read_grade`; the rest is transport. The graded text is hostile: it
-goes into the prompt by one substitution, with the prompt's delimiters taken out of it, and only a grade that was on
-offer counts. A judge that cannot be reached or gives no grade is a failure (`Score.failure`), never a grade.
+A judge that cannot be reached or gives no grade is a failure (`Score.failure`), never a grade.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
-import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,41 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError, CriticError, MissingDependencyError
 
-from .base import BatchReward, Needs
-from .score import Score
+from ..base import BatchReward, Needs
+from ..score import Score
+from .prompt import FIELDS, build_prompt
+from .verdict import GRADES, read_grade
 
 if TYPE_CHECKING:
     from openai import OpenAI
-
-GRADES = (0, 1, 2, 3, 4, 5)
-FIELDS = ("reference", "prediction")
-_PLACEHOLDER = re.compile("{(" + "|".join(FIELDS) + ")}")
-_MARKUP = r"[\s*_`\"'(]*"
-_VERDICT = re.compile(rf"grade{_MARKUP}[:=]{_MARKUP}([^\s*_`\"'),;]*)", re.IGNORECASE)
-
-
-def build_prompt(template: str, reference: str, prediction: str, max_characters: int) -> str:
-    """The template with both texts in it, in one pass: a placeholder inside a text stays what it is, text."""
-    texts = {"reference": reference, "prediction": prediction}
-    return _PLACEHOLDER.sub(lambda match: neutralise(texts[match.group(1)], max_characters), template)
-
-
-def neutralise(text: str, max_characters: int) -> str:
-    """Text that cannot close a delimiter: angle brackets of any width become quotes, invisible characters go."""
-    folded = unicodedata.normalize("NFKC", text)
-    visible = "".join(c for c in folded if c in "\n\t " or unicodedata.category(c)[0] != "C")
-    return visible.replace("<", "‹").replace(">", "›")[:max_characters]
-
-
-def read_grade(reply: str) -> int:
-    """The last verdict `grade: N` of a reply; CriticError where there is none or N was not on offer."""
-    verdicts = _VERDICT.findall(reply)
-    if not verdicts:
-        raise CriticError(f"the reply has no line 'grade: N': {reply[-80:]!r}")
-    verdict = verdicts[-1].rstrip(".").removesuffix(f"/{GRADES[-1]}")
-    if verdict not in map(str, GRADES):
-        raise CriticError(f"grade {verdict!r} was not on offer, allowed are {', '.join(map(str, GRADES))}")
-    return int(verdict)
 
 
 @dataclass(frozen=True)

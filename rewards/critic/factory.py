@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from ar1_rl.errors import ConfigError
 
+from .embedded import RubricCritic
 from .endpoint import EndpointCritic
-from .rubric import RubricCritic
 
 BACKENDS = {"rubric": RubricCritic, "endpoint": EndpointCritic}
 """`rubric` is the embedded default: deterministic, free, no model. `endpoint` asks a language model."""

@@ -29,8 +29,8 @@ from ar1_rl.driving import Completion, Scene
 from ar1_rl.driving.decision_text import parse_decisions
 from ar1_rl.driving.decisions import SIDED_DECISIONS, Decisions
 
-from .base import BatchReward, Needs
-from .score import Score
+from ..base import BatchReward, Needs
+from ..score import Score
 
 DEFAULT_DECISIONS = ("set_speed_tracking", "lane_keeping")
 """What a driver does who says nothing of an axis."""
