@@ -15,7 +15,7 @@ from ar1_rl.driving.meta_actions import (
     Segment,
     forward_speed,
     read_meta_actions,
-    read_segments,
+    meta_action_segments,
 )
 from ar1_rl.errors import ConfigError
 
@@ -34,7 +34,7 @@ def drive(speed_mps: np.ndarray | float, curvature: np.ndarray | float = 0.0) ->
 
 def only(poses_T3: np.ndarray) -> tuple[list[str], list[str]]:
     """Names of the segments on both axes."""
-    actions = read_segments(poses_T3[None])[0]
+    actions = meta_action_segments(poses_T3[None])[0]
     return [s.name for s in actions.longitudinal], [s.name for s in actions.lateral]
 
 
@@ -91,7 +91,7 @@ def test_a_lane_change_is_steering_there_and_back() -> None:
 
 def test_the_stop_begins_where_the_vehicle_stands() -> None:
     """Standing from tick 40 on; smoothing over 5 ticks may move the cut by two."""
-    segments = read_segments(drive(np.maximum(0.0, 10.0 - 2.5 * TIME_S))[None])[0].longitudinal
+    segments = meta_action_segments(drive(np.maximum(0.0, 10.0 - 2.5 * TIME_S))[None])[0].longitudinal
     assert segments[0].start == 0
     assert abs(segments[1].start - 40) <= 2
     assert segments[1] == Segment(segments[0].end, TICKS, "stop")
@@ -119,7 +119,7 @@ def test_short_trajectories_are_read_as_one_segment(ticks: int) -> None:
 
 def test_half_the_rate_reads_the_same_drive_alike() -> None:
     poses = drive(np.maximum(0.0, 10.0 - 2.5 * TIME_S))
-    assert [s.name for s in read_segments(poses[None, 1::2], dt_s=0.2)[0].longitudinal] == only(poses)[0]
+    assert [s.name for s in meta_action_segments(poses[None, 1::2], dt_s=0.2)[0].longitudinal] == only(poses)[0]
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_moving_and_turning_the_world_changes_nothing(poses: np.ndarray, angle: 
         ],
         axis=1,
     )
-    assert read_segments(moved[None]) == read_segments(poses[None])
+    assert meta_action_segments(moved[None]) == meta_action_segments(poses[None])
 
 
 @settings(max_examples=60, deadline=None)
 @given(drives())
 def test_the_mirror_image_swaps_left_and_right(poses: np.ndarray) -> None:
     swap = {"left": "right", "right": "left"}
-    here, there = read_segments(poses[None])[0], read_segments((poses * [1.0, -1.0, -1.0])[None])[0]
+    here, there = meta_action_segments(poses[None])[0], meta_action_segments((poses * [1.0, -1.0, -1.0])[None])[0]
     assert there.longitudinal == here.longitudinal
     renamed = ["_".join(swap.get(word, word) for word in s.name.split("_")) for s in here.lateral]
     assert [s.name for s in there.lateral] == renamed
@@ -176,8 +176,8 @@ def test_the_mirror_image_swaps_left_and_right(poses: np.ndarray) -> None:
 def test_segments_cover_all_ticks_and_agree_with_the_names_per_tick(batch: list[np.ndarray]) -> None:
     poses = np.stack(batch)
     per_tick = read_meta_actions(poses)
-    for i, actions in enumerate(read_segments(poses)):
-        assert actions == read_segments(poses[i : i + 1])[0]
+    for i, actions in enumerate(meta_action_segments(poses)):
+        assert actions == meta_action_segments(poses[i : i + 1])[0]
         for segments, names, known in zip(actions, per_tick, (LONGITUDINAL_ACTIONS, LATERAL_ACTIONS), strict=True):
             spelled = [s.name for s in segments for _ in range(s.start, s.end)]
             assert spelled == names[i].tolist()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ConfigError
+from .segments import Pieces, Segment, above, bands, centred_mean, listed, settled, starts
 from .trajectory import DT_S, wrap_angle
 
 LONGITUDINAL_ACTIONS = (
@@ -75,14 +76,6 @@ class MetaActionThresholds:
 THRESHOLDS = MetaActionThresholds()
 
 
-class Segment(NamedTuple):
-    """Ticks `start` to `end` (exclusive) of one meta-action. Example: `Segment(0, 64, "maintain_speed")`."""
-
-    start: int
-    end: int
-    name: str
-
-
 class MetaActions(NamedTuple):
     """The segments of one trajectory; on each axis they cover all ticks and no two neighbours are equal."""
 
@@ -110,14 +103,14 @@ def read_meta_actions(
     return named[0], named[1]
 
 
-def read_segments(
+def meta_action_segments(
     poses_BT3: np.ndarray, dt_s: float = DT_S, thresholds: MetaActionThresholds = THRESHOLDS
 ) -> list[MetaActions]:
     """The same reading as `read_meta_actions`, as segments: one `MetaActions` per trajectory."""
     signals = _signals(_checked(poses_BT3, dt_s), dt_s, thresholds)
     batch, ticks = signals.speed_BT.shape
-    longitudinal = _listed(_longitudinal(signals, dt_s, thresholds), LONGITUDINAL_ACTIONS, batch, ticks)
-    lateral = _listed(_lateral(signals, dt_s, thresholds), LATERAL_ACTIONS, batch, ticks)
+    longitudinal = listed(_longitudinal(signals, dt_s, thresholds), LONGITUDINAL_ACTIONS, batch, ticks)
+    lateral = listed(_lateral(signals, dt_s, thresholds), LATERAL_ACTIONS, batch, ticks)
     return [MetaActions(*pair) for pair in zip(longitudinal, lateral, strict=True)]
 
 
@@ -135,16 +128,6 @@ class _Signals(NamedTuple):
     step_BT: np.ndarray
     """Distance of a tick [m], unsmoothed, never negative."""
     turn_rate_BT: np.ndarray
-
-
-class _Pieces(NamedTuple):
-    """Segments of all trajectories, one after the other; `start_S` counts ticks over the whole batch."""
-
-    start_S: np.ndarray
-    code_S: np.ndarray
-
-    def lengths(self, total: int) -> np.ndarray:
-        return np.diff(self.start_S, append=total)
 
 
 def _checked(poses_BT3: np.ndarray, dt_s: float) -> np.ndarray:
@@ -170,10 +153,10 @@ def _steps(poses_BT3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _signals(poses_BT3: np.ndarray, dt_s: float, thresholds: MetaActionThresholds) -> _Signals:
     along, turn = _steps(poses_BT3)
     width = _ticks(thresholds.smoothing_ticks, dt_s)
-    speed = _centred_mean(along / dt_s, width)
+    speed = centred_mean(along / dt_s, width)
     distance = np.abs(along)
     floor = thresholds.slowest_step_m
-    turn_rate = _centred_mean(turn, width) / np.maximum(_centred_mean(distance, width), floor)
+    turn_rate = centred_mean(turn, width) / np.maximum(centred_mean(distance, width), floor)
     acceleration = np.gradient(speed, dt_s, axis=1)
     return _Signals(*(np.round(signal, 9) for signal in (speed, acceleration, turn, distance, turn_rate)))
 
@@ -182,22 +165,12 @@ def _ticks(ticks_at_10_hz: int, dt_s: float) -> int:
     return max(1, round(ticks_at_10_hz * DT_S / dt_s))
 
 
-def _centred_mean(signal_BT: np.ndarray, width: int) -> np.ndarray:
-    """Mean over `width` ticks around each one; the window shrinks at the ends."""
-    ticks = signal_BT.shape[1]
-    total = np.zeros((signal_BT.shape[0], ticks + 1))
-    np.cumsum(signal_BT, axis=1, out=total[:, 1:])
-    at = np.arange(ticks)
-    low, high = np.maximum(at - (width - 1) // 2, 0), np.minimum(at + width // 2 + 1, ticks)
-    return (total[:, high] - total[:, low]) / (high - low)
-
-
-def _longitudinal(signals: _Signals, dt_s: float, thresholds: MetaActionThresholds) -> _Pieces:
+def _longitudinal(signals: _Signals, dt_s: float, thresholds: MetaActionThresholds) -> Pieces:
     t = thresholds
-    bands = 8 * _band(signals.speed_BT, (t.cut_speed_mps,), t.hysteresis)
-    bands += _band(signals.acceleration_BT, t.cut_acceleration_mps2, t.hysteresis)
-    start_S = _starts(bands, _ticks(t.refractory_ticks, dt_s))
-    length_S = np.diff(start_S, append=bands.size)
+    bands_BT = 8 * bands(signals.speed_BT, (t.cut_speed_mps,), t.hysteresis)
+    bands_BT += bands(signals.acceleration_BT, t.cut_acceleration_mps2, t.hysteresis)
+    start_S = starts(bands_BT, _ticks(t.refractory_ticks, dt_s))
+    length_S = np.diff(start_S, append=bands_BT.size)
     speed = np.add.reduceat(signals.speed_BT.ravel(), start_S) / length_S
     acceleration = np.add.reduceat(signals.acceleration_BT.ravel(), start_S) / length_S
     change = np.round(acceleration * length_S * dt_s, 9)
@@ -214,15 +187,15 @@ def _longitudinal(signals: _Signals, dt_s: float, thresholds: MetaActionThreshol
     codes = [LONGITUDINAL_ACTIONS.index(name) for name in (*names, "gentle_deceleration")]
     shortest = np.full(len(LONGITUDINAL_ACTIONS), _ticks(t.min_ticks, dt_s))
     shortest[LONGITUDINAL_ACTIONS.index("maintain_speed")] = _ticks(t.min_maintain_ticks, dt_s)
-    return _settled(_Pieces(start_S, np.select(conditions, codes, default=0)), bands.shape, shortest)
+    return settled(Pieces(start_S, np.select(conditions, codes, default=0)), bands_BT.shape, shortest)
 
 
-def _lateral(signals: _Signals, dt_s: float, thresholds: MetaActionThresholds) -> _Pieces:
+def _lateral(signals: _Signals, dt_s: float, thresholds: MetaActionThresholds) -> Pieces:
     t = thresholds
-    bands = 8 * _band(signals.turn_rate_BT, t.cut_turn_rad_per_m, t.hysteresis)
-    bands += _above(signals.speed_BT, -t.turning_reverse_mps, t.hysteresis)
-    start_S = _starts(bands, _ticks(t.refractory_ticks, dt_s))
-    length_S = np.diff(start_S, append=bands.size)
+    bands_BT = 8 * bands(signals.turn_rate_BT, t.cut_turn_rad_per_m, t.hysteresis)
+    bands_BT += above(signals.speed_BT, -t.turning_reverse_mps, t.hysteresis)
+    start_S = starts(bands_BT, _ticks(t.refractory_ticks, dt_s))
+    length_S = np.diff(start_S, append=bands_BT.size)
     speed = np.add.reduceat(signals.speed_BT.ravel(), start_S) / length_S
     heading = np.round(np.add.reduceat(signals.turn_BT.ravel(), start_S), 9)
     distance = np.add.reduceat(signals.step_BT.ravel(), start_S)
@@ -238,67 +211,4 @@ def _lateral(signals: _Signals, dt_s: float, thresholds: MetaActionThresholds) -
             conditions.append(where & (sign * rate >= rate_bound) & (sign * heading >= heading_bound))
             codes.append(LATERAL_ACTIONS.index(f"{name}_{side}"))
     shortest = np.full(len(LATERAL_ACTIONS), _ticks(t.min_lateral_ticks, dt_s))
-    return _settled(_Pieces(start_S, np.select(conditions, codes, default=0)), bands.shape, shortest)
-
-
-def _band(signal_BT: np.ndarray, bounds: tuple[float, ...], hysteresis: float) -> np.ndarray:
-    """How many of the bounds +b and -b lie under the signal, each crossed with hysteresis."""
-    below = np.zeros(signal_BT.shape, dtype=np.int64)
-    for bound in bounds:
-        for sign in (1.0, -1.0):
-            below += _above(signal_BT, sign * bound, hysteresis)
-    return below
-
-
-def _above(signal_BT: np.ndarray, bound: float, hysteresis: float) -> np.ndarray:
-    """Whether the signal is above `bound`; it must pass the bound by `hysteresis` (a share of it) to change sides."""
-    margin = abs(bound) * hysteresis
-    up = signal_BT >= bound + margin
-    decided = up | (signal_BT <= bound - margin)
-    up[:, 0] = signal_BT[:, 0] >= bound if bound > 0.0 else signal_BT[:, 0] > bound
-    decided[:, 0] = True
-    latest = np.maximum.accumulate(np.where(decided, np.arange(signal_BT.shape[1]), 0), axis=1)
-    return np.take_along_axis(up, latest, axis=1)
-
-
-def _starts(bands_BT: np.ndarray, refractory_ticks: int) -> np.ndarray:
-    """Where segments start, counted over the whole batch: at tick 0 and at changes not too soon after the last."""
-    cut = np.ones(bands_BT.shape, dtype=bool)
-    cut[:, 1:] = bands_BT[:, 1:] != bands_BT[:, :-1]
-    last = np.zeros(len(cut), dtype=np.int64)
-    for tick in range(1, bands_BT.shape[1]):
-        cut[:, tick] &= tick - last >= refractory_ticks
-        last[cut[:, tick]] = tick
-    return np.flatnonzero(cut)
-
-
-def _settled(pieces: _Pieces, shape: tuple[int, ...], shortest: np.ndarray) -> _Pieces:
-    """Merge equal neighbours and let the longer neighbour absorb what is too short, the shortest first."""
-    batch, ticks = shape
-    start, code = pieces
-    while True:
-        row = start // ticks
-        first = np.r_[True, row[1:] != row[:-1]]
-        kept = first.copy()
-        kept[1:] |= code[1:] != code[:-1]
-        start, code, row, first = start[kept], code[kept], row[kept], first[kept]
-        length = np.diff(start, append=batch * ticks)
-        short = (length < shortest[code]) & (length < ticks)
-        if not short.any():
-            return _Pieces(start, code)
-        rank = np.where(short, start % ticks + ticks * length, ticks * (ticks + 1))
-        chosen = short & (rank == np.minimum.reduceat(rank, np.flatnonzero(first))[row])
-        last = np.r_[first[1:], True]
-        before = np.where(first, -1, np.r_[0, length[:-1]])
-        after = np.where(last, -1, np.r_[length[1:], 0])
-        heir = np.where(before >= after, np.r_[0, code[:-1]], np.r_[code[1:], 0])
-        code = np.where(chosen, heir, code)
-
-
-def _listed(pieces: _Pieces, names: tuple[str, ...], batch: int, ticks: int) -> list[tuple[Segment, ...]]:
-    rows: list[list[Segment]] = [[] for _ in range(batch)]
-    ends = pieces.start_S + pieces.lengths(batch * ticks)
-    for start, end, code in zip(pieces.start_S.tolist(), ends.tolist(), pieces.code_S.tolist(), strict=True):
-        row = start // ticks
-        rows[row].append(Segment(start - row * ticks, end - row * ticks, names[code]))
-    return [tuple(row) for row in rows]
+    return settled(Pieces(start_S, np.select(conditions, codes, default=0)), bands_BT.shape, shortest)
