@@ -25,7 +25,7 @@ from ar1_rl.driving import (
     observe,
 )
 from ar1_rl.driving.carrying_out import LATERAL_TABLE, LONGITUDINAL_TABLE, TABLE_VERSION, compare
-from ar1_rl.driving.decision_text import Claims
+from ar1_rl.driving.claims import Claims
 from ar1_rl.driving.lane_frame import lane_paths, to_lane_frame
 from ar1_rl.driving.motion import Motion, read_motions
 from ar1_rl.errors import ConfigError, DecodeError

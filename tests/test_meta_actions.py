@@ -14,8 +14,8 @@ from ar1_rl.driving.meta_actions import (
     LONGITUDINAL_ACTIONS,
     Segment,
     forward_speed,
-    read_meta_actions,
     meta_action_segments,
+    read_meta_actions,
 )
 from ar1_rl.errors import ConfigError
 

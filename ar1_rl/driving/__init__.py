@@ -1,5 +1,6 @@
 """The driving domain: numpy and the standard library only, imports in a blink."""
 
+from .claims import Claim, Claims
 from .codec import TrajectoryCodec
 from .completion import (
     COT_END,
@@ -13,7 +14,7 @@ from .completion import (
     TokenLayout,
     parse_completions,
 )
-from .decision_text import parse_decisions
+from .decision_text import parse_claims, parse_decisions
 from .decisions import (
     COMPONENT_GROUPS,
     LATERAL_DECISIONS,
@@ -21,7 +22,7 @@ from .decisions import (
     SIDED_DECISIONS,
     Decisions,
 )
-from .meta_actions import read_meta_actions
+from .meta_actions import meta_action_segments, read_meta_actions
 from .scene import (
     Agent,
     Camera,
@@ -54,6 +55,8 @@ __all__ = [
     "Agent",
     "Camera",
     "ChainOfCausation",
+    "Claim",
+    "Claims",
     "Completion",
     "Control",
     "CriticalComponent",
@@ -65,7 +68,9 @@ __all__ = [
     "TokenLayout",
     "Trajectory",
     "TrajectoryCodec",
+    "meta_action_segments",
     "observe",
+    "parse_claims",
     "parse_completions",
     "parse_decisions",
     "read_meta_actions",

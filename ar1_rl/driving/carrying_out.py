@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .decision_text import Claims
+from .claims import Claims
 from .decisions import Side
 from .lateral_conditions import (
     THRESHOLDS,

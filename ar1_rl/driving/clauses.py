@@ -7,9 +7,10 @@ comes behind "then" or "before" comes later. Within a clause a phrase counts whe
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from .decision_rules import Rule
+from .phrase_rule import PhraseRule
 
 
 class Clause(NamedTuple):
@@ -32,20 +33,8 @@ class Found(NamedTuple):
     clause_end: int
     later: bool
     hedged: bool
+    negated: bool
 
-
-_CONTRACTIONS = tuple(
-    (re.compile(pattern), full)
-    for pattern, full in (
-        (r"\bcan't\b", "can not"),
-        (r"\bwon't\b", "will not"),
-        (r"n't\b", " not"),
-        (r"'ll\b", " will"),
-        (r"'re\b", " are"),
-        (r"'m\b", " am"),
-    )
-)
-_RUN_TOGETHER = re.compile(r"\b(can|do|wo)(?:not|nt)\b")
 
 _JOINT = re.compile(
     r"(?P<stop>[.;:!?]+)|(?P<comma>,)"
@@ -85,15 +74,6 @@ _LEADS_IN_GERUND = re.compile(
 )
 
 
-def normalised(text: str) -> str:
-    """Lower case, single spaces, contractions written out."""
-    plain = " ".join(text.lower().replace("\u2019", "'").replace("\u2011", "-").split())
-    if "'" in plain:
-        for pattern, full in _CONTRACTIONS:
-            plain = pattern.sub(full, plain)
-    return _RUN_TOGETHER.sub(r"\1 not", plain)
-
-
 def split_clauses(plain: str) -> list[Clause]:
     """The text in clauses. A reason at the start of a sentence ends at its comma; one further back ends there too."""
     clauses: list[Clause] = []
@@ -126,43 +106,41 @@ def _clause(plain: str, kind: str, start: int, end: int, hedged: bool) -> Clause
     return Clause(kind, start, end, hedged)
 
 
-def first_claim(plain: str, clauses: list[Clause], rules: list[Rule]) -> Found | None:
-    """The first claim of an axis: announced before later, certain before hedged."""
-    found = []
+def every_claim(plain: str, clauses: list[Clause], rules: list[PhraseRule]) -> list[Found]:
+    """The claims of one axis; where phrases overlap the first one counts, and among those the first rule."""
+    found: list[Found] = []
     for clause in clauses:
         if clause.kind == "reason":
             continue
-        best: Found | None = None
-        for rule in rules:
-            claim = _claim(plain, clause, rule, best.start if best is not None else clause.end)
-            best = claim if claim is not None else best
-        if best is not None:
-            found.append(best)
-    return min(found, key=lambda f: (f.hedged, f.later, f.start), default=None)
+        claims = [claim for rule in rules for claim in _claims(plain, clause, rule)]
+        end = clause.start
+        for claim in sorted(claims, key=lambda claim: claim.start):
+            if claim.start >= end:
+                found.append(claim)
+                end = claim.end
+    return found
 
 
-def _claim(plain: str, clause: Clause, rule: Rule, before: int) -> Found | None:
-    """The first place in a clause, before `before`, where a rule holds and the ego is the one who acts."""
+def _claims(plain: str, clause: Clause, rule: PhraseRule) -> Iterator[Found]:
+    """The places in a clause where a rule holds and the ego is the one who acts, or will not act."""
     position = clause.start
     while match := rule.pattern.search(plain, position, clause.end):
         start = match.start()
         position = start + 1
-        if start >= before:
-            return None
         if start > 0 and plain[start - 1] not in " ,.;:!?(\"'":
             continue
         ahead = plain[clause.start : start]
-        behind = plain[max(0, clause.start - 24) : start]
-        if _is_ego_action(plain, clause, start, ahead, behind):
+        if _is_ego_action(plain, clause, start, ahead):
+            behind = plain[max(0, clause.start - 24) : start]
+            negated = bool(_NEGATED.search(behind)) and not behind.rstrip().endswith((".", ";"))
             hedged = clause.hedged or bool(_HEDGE.search(ahead))
-            return Found(rule.name, start, match.end(), clause.end, clause.kind == "later", hedged)
-    return None
+            later = clause.kind == "later"
+            yield Found(rule.name, start, match.end(), clause.end, later, hedged, negated)
+            position = match.end()
 
 
-def _is_ego_action(plain: str, clause: Clause, start: int, ahead: str, behind: str) -> bool:
+def _is_ego_action(plain: str, clause: Clause, start: int, ahead: str) -> bool:
     verb = plain[start : clause.end].split(" ", 1)[0].rstrip(".,;:")
-    if _NEGATED.search(behind) and not behind.rstrip().endswith((".", ";")):
-        return False
     if clause.bare and (_BARE_NOUN.search(ahead) or verb.endswith("ing") or _third_person(verb)):
         return False
     if verb.endswith("ing"):

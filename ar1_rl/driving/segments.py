@@ -95,6 +95,7 @@ def settled(pieces: Pieces, shape: tuple[int, ...], shortest: np.ndarray) -> Pie
 
 
 def listed(pieces: Pieces, names: tuple[str, ...], batch: int, ticks: int) -> list[tuple[Segment, ...]]:
+    """Pieces as named segments, one tuple per trajectory; ticks are counted within it."""
     rows: list[list[Segment]] = [[] for _ in range(batch)]
     ends = pieces.start_S + pieces.lengths(batch * ticks)
     for start, end, code in zip(pieces.start_S.tolist(), ends.tolist(), pieces.code_S.tolist(), strict=True):

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ar1_rl.driving.carrying_out import LATERAL_TABLE, THRESHOLDS, first_action, match_longitudinal
-from ar1_rl.driving.decision_text import Claims
+from ar1_rl.driving.claims import Claims
 from ar1_rl.driving.decisions import Decisions, Side
 from ar1_rl.driving.lane_frame import LanePath, follow, lane_paths
 from ar1_rl.driving.motion import Motion, read_motions
