@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from ar1_rl.driving.meta_actions import (
     LATERAL_ACTIONS,
     LONGITUDINAL_ACTIONS,
-    Segment,
     forward_speed,
     meta_action_segments,
     read_meta_actions,
 )
+from ar1_rl.driving.segments import Segment
 from ar1_rl.errors import ConfigError
 
 TICKS = 64

@@ -15,7 +15,8 @@ import numpy as np
 
 from .decisions import Side
 from .lane_frame import LanePath, LaneReading, follow
-from .meta_actions import MetaActions, Segment, forward_speed, meta_action_segments
+from .meta_actions import MetaActions, forward_speed, meta_action_segments
+from .segments import Segment
 from .trajectory import DT_S, wrap_angle
 
 
