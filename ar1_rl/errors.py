@@ -25,7 +25,15 @@ class RewardError(Ar1RlError, RuntimeError):
 
 
 class CriticError(Ar1RlError, RuntimeError):
-    """A critic could not be reached, or its answer holds no grade that was on offer."""
+    """A critic could not be reached, or its answer holds no grade that was on offer.
+
+    `cause` is the short word under which it is counted: of a reply that was read, `NoVerdict`, `NotJson`, `WrongGrade`
+    or `Ambiguous`.
+    """
+
+    def __init__(self, message: str = "", *, cause: str = "CriticError") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class MissingDependencyError(Ar1RlError, ImportError):
