@@ -40,19 +40,28 @@ def load_config(model: type[Model], path: Path, overrides: Sequence[str] = ()) -
 
     Raises ConfigError listing every fault.
     """
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ConfigError(f"config {path}: {error.strerror}; `ar1-rl recipes list` shows the shipped ones") from error
-    try:
-        raw = yaml.load(text, _Loader) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"config {path} is not YAML: {error}") from error
+    raw = read_yaml(path) or {}
     if not isinstance(raw, dict):
         raise ConfigError(f"config {path}: got a {type(raw).__name__} at the top, allowed: a mapping of keys")
+    apply_overrides(raw, overrides)
+    return check_config(model, raw, source=str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain values in a YAML file; ConfigError where it cannot be read."""
+    try:
+        return yaml.load(path.read_text(), _Loader)
+    except OSError as error:
+        raise ConfigError(f"config {path}: {error.strerror}; `ar1-rl recipes list` shows the shipped ones") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config {path} is not YAML: {error}") from error
+
+
+def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`raw` with each `key.path=value` (values are YAML) written into it."""
     for override in overrides:
         _apply(raw, override)
-    return check_config(model, raw, source=str(path))
+    return raw
 
 
 def check_config(model: type[Model], raw: Mapping[str, Any], *, source: str) -> Model:
