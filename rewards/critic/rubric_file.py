@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -43,7 +44,7 @@ class CriterionModel(ConfigModel):
     @classmethod
     def _worst_to_best(cls, choices: tuple[ChoiceModel, ...]) -> tuple[ChoiceModel, ...]:
         grades = [choice.grade for choice in choices]
-        if any(not lower < higher for lower, higher in zip(grades, grades[1:], strict=False)):
+        if any(not lower < higher for lower, higher in itertools.pairwise(grades)):
             raise ValueError(f"grades must rise from worst to best, got {grades}")
         return choices
 
