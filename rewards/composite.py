@@ -16,20 +16,32 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ar1_rl.driving import Completion, Scene
-from ar1_rl.errors import RewardError
+from ar1_rl.errors import ConfigError, RewardError
 
+from .failures import FailureCounts, FailureWindow
 from .mix import Mix, MixedScore
+
+STATE_SCHEMA_VERSION = 1
 
 Parse = Callable[[Sequence[Sequence[int]], Sequence[Scene]], list[Completion]]
 """Token ids and scenes -> completions, in the same order."""
 
 OnScored = Callable[[Sequence[Completion], Sequence[MixedScore]], None]
 
+Report = tuple[FailureCounts, str]
+"""What a rank has to tell after a batch: its counts, and the error that stops it, or ""."""
+
+Gather = Callable[[list[Report]], list[Report]]
+"""The reports of all ranks; `accelerate.utils.gather_object` is one."""
+
 
 class CompositeReward:
     """A mix as a TRL reward function: token ids in, one number or None per completion out.
 
-    `on_scored` is called once per batch with completions and mixed scores, for a recorder.
+    `on_scored` is called once per batch with completions and mixed scores, for a recorder. `gather` brings the reports
+    of several ranks together, so that failures count over the whole run and all ranks stop together. When too many
+    judgements failed (`Mix.failure_limits`), the call raises RewardError; with `on_exceeded`, that is told instead, and
+    the run can save itself first. ConfigError for a mix that cannot train.
     """
 
     def __init__(
@@ -39,12 +51,19 @@ class CompositeReward:
         parse: Parse,
         scenes: Mapping[str, Scene],
         on_scored: OnScored | None = None,
+        gather: Gather = list,
+        on_exceeded: Callable[[str], None] | None = None,
         name: str = "mix",
     ) -> None:
+        if mix.training_fault is not None:
+            raise ConfigError(f"reward {name!r}: {mix.training_fault}")
         self.mix = mix
         self.parse = parse
         self.scenes = scenes
         self.on_scored = on_scored
+        self.gather = gather
+        self.on_exceeded = on_exceeded
+        self.window = FailureWindow(mix.failure_limits)
         # TRL logs under this name, and merges two functions of the same name without a word.
         self.__name__ = name
 
@@ -69,13 +88,55 @@ class CompositeReward:
             raise RewardError(
                 f"{self.__name__}: {len(completion_ids)} completions, {len(scenes)} scenes, {len(parsed)} parsed"
             )
-        mixed = self.mix.score(parsed, scenes)
+        mixed, counts = self._score(parsed, scenes)
         if self.on_scored is not None:
             self.on_scored(parsed, mixed)
+        self.count(counts)
         if log_metric is not None:
-            for metric, value in summarise(mixed).items():
+            for metric, value in (summarise(mixed) | self.window.metrics(counts)).items():
                 log_metric(metric, value)
         return [None if m.value is None else self._finite(m.value) for m in mixed]
+
+    def count(self, counts: FailureCounts) -> None:
+        """Add the counts of a batch, summed over ranks, to the window; stop the run if that was too much."""
+        message = self.window.add(counts)
+        if message is None:
+            return
+        if self.on_exceeded is None:
+            raise RewardError(f"{self.__name__}: {message}")
+        self.on_exceeded(message)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: counters, and the state of rewards that have one. Each rank has its own."""
+        return {"schema_version": STATE_SCHEMA_VERSION, "mix": self.mix.state_dict(), "run": self.window.total.as_record()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state. The failure window starts empty: what filled it may have been mended since."""
+        if state.get("schema_version") != STATE_SCHEMA_VERSION:
+            raise RewardError(
+                f"saved reward state has schema_version {state.get('schema_version')!r}, "
+                f"this version reads {STATE_SCHEMA_VERSION}"
+            )
+        self.mix.load_state_dict(state["mix"])
+        self.window.total = FailureCounts.from_record(state["run"])
+
+    def _score(
+        self, completions: Sequence[Completion], scenes: Sequence[Scene]
+    ) -> tuple[list[MixedScore], FailureCounts]:
+        """Mixed scores, and the counts of the batch over all ranks; every rank raises if one of them must."""
+        mixed: list[MixedScore] = []
+        raised: Exception | None = None
+        try:
+            mixed = self.mix.score(completions, scenes)
+        except Exception as error:
+            raised = error
+        reports = self.gather([(self.mix.take_counts(), "" if raised is None else f"{type(raised).__name__}: {raised}")])
+        if raised is not None:
+            raise raised
+        elsewhere = next((error for _, error in reports if error), None)
+        if elsewhere is not None:
+            raise RewardError(f"{self.__name__}: stopped with another rank: {elsewhere}")
+        return mixed, FailureCounts.total(counts for counts, _ in reports)
 
     def _scene(self, identity: str) -> Scene:
         try:

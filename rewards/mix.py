@@ -16,18 +16,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError, RewardError
 
-from .calling import BackgroundLoop, call_async_reward, call_reward
+from .asking import Request, ask_all
+from .calling import BackgroundLoop
+from .failures import FailureCounts, FailureLimits
 from .score import Score
+from .state import restore_terms, term_states
 from .terms import Term
 
 UNDECODABLE_MARGIN = 0.1
@@ -50,14 +52,23 @@ class Mix:
     """Weighted, named terms. Scoring is batched; `failures` and `asked` count per term over the object's life."""
 
     def __init__(
-        self, terms: Sequence[Term], *, gate_value: float | None = None, undecodable_value: float | None = None
+        self,
+        terms: Sequence[Term],
+        *,
+        gate_value: float | None = None,
+        undecodable_value: float | None = None,
+        failure_limits: FailureLimits | None = None,
+        control: str = "",
     ) -> None:
         """Check that the values keep their order: undecodable < closed gate <= anything else.
 
-        Unset, `gate_value` is the lowest sum and `undecodable_value` a tenth of the range below it. Raises
-        ConfigError with all faults.
+        Unset, `gate_value` is the lowest sum and `undecodable_value` a tenth of the range below it. `failure_limits`
+        are for whoever runs the mix in training (`CompositeReward`). `control` says why nobody should train on it.
+        Raises ConfigError with all faults.
         """
         self.terms = tuple(terms)
+        self.failure_limits = failure_limits or FailureLimits()
+        self.control = control
         self.lowest = sum(term.contribution_range[0] for term in self.terms)
         self.highest = sum(term.contribution_range[1] for term in self.terms)
         self.gate_value = self.lowest if gate_value is None else float(gate_value)
@@ -71,6 +82,7 @@ class Mix:
         """(term, cause) -> completions."""
         self.asked: Counter[str] = Counter()
         """Term -> completions."""
+        self._taken = FailureCounts()
         self._loop = BackgroundLoop()
 
     @property
@@ -78,13 +90,26 @@ class Mix:
         """Whether any term has a gate."""
         return any(term.gate is not None for term in self.terms)
 
+    @property
+    def training_fault(self) -> str | None:
+        """Why this mix cannot train a policy, or None."""
+        if self.control:
+            return self.control
+        if all(term.weight == 0 for term in self.terms) and not (self.gated and self.gate_value < self.lowest):
+            return (
+                "every weight is 0, so all decodable completions are worth the same and there is nothing to learn; "
+                "give one term a weight above 0"
+            )
+        return None
+
     def score(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[MixedScore]:
         """Score completions, each in the scene of the same position; siblings are rows with the same scene id."""
         if len(completions) != len(scenes):
             raise RewardError(f"{len(completions)} completions for {len(scenes)} scenes")
         if not completions:
             return []
-        by_term = self._ask_all(completions, scenes)
+        requests = [Request(term, completions, scenes) for term in self.terms]
+        by_term = [r.spread(self._settle(r, scores)) for r, scores in ask_all(requests, self._loop)]
         decodable_B = np.array([c.trajectory is not None for c in completions])
         group_B = _group_numbers(scenes)
         names = [term.name for term in self.terms]
@@ -94,6 +119,24 @@ class Mix:
                 zip(*by_term, strict=True), self._combine(by_term, decodable_B, group_B), strict=True
             )
         ]
+
+    def take_counts(self) -> FailureCounts:
+        """Completions asked and failed since this was last called."""
+        now = FailureCounts(dict(self.asked), dict(self.failures))
+        new, self._taken = now.minus(self._taken), now
+        return new
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counters, and the state of rewards that have one; plain values."""
+        counts = FailureCounts(dict(self.asked), dict(self.failures))
+        return {"counts": counts.as_record(), "terms": term_states(self.terms)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned; RewardError where it is of another mix."""
+        restore_terms(self.terms, state["terms"])
+        counts = FailureCounts.from_record(state["counts"])
+        self.asked, self.failures = Counter(counts.asked), Counter(counts.failed)
+        self._taken = counts
 
     def _faults(self, floor: float) -> list[str]:
         names = [term.name for term in self.terms]
@@ -117,23 +160,7 @@ class Mix:
             )
         return faults
 
-    def _ask_all(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[list[Score]]:
-        """Scores by term, then row. What waits for others runs beside what computes."""
-        requests = [_Request(term, completions, scenes) for term in self.terms]
-        waiting = [r for r in requests if r.term.waits and not r.term.is_async]
-        answers: dict[str, list[Score]] = {}
-        with ThreadPoolExecutor(max(1, len(waiting))) as pool:
-            started = {r.term.name: pool.submit(call_reward, *r.arguments) for r in waiting}
-            for r in requests:
-                if r.term.is_async:
-                    started[r.term.name] = self._loop.submit(call_async_reward(*r.arguments))
-            for r in requests:
-                if r.term.name not in started:
-                    answers[r.term.name] = call_reward(*r.arguments)
-            answers |= {name: future.result() for name, future in started.items()}
-        return [r.spread(self._settle(r, answers[r.term.name])) for r in requests]
-
-    def _settle(self, request: _Request, scores: list[Score]) -> list[Score]:
+    def _settle(self, request: Request, scores: list[Score]) -> list[Score]:
         """Count failures and apply the term's policy to them."""
         term, _, scenes, _ = request.arguments
         self.asked[term.name] += len(scores)
@@ -205,26 +232,6 @@ def _first(
         if reasons.why[row]:
             return value, outcome, reasons.why[row]
     return total, "scored", ""
-
-
-class _Request:
-    """The rows a term can be asked about, and the way back to all rows."""
-
-    def __init__(self, term: Term, completions: Sequence[Completion], scenes: Sequence[Scene]) -> None:
-        self.term = term
-        self.total = len(completions)
-        self.rows = [i for i, c in enumerate(completions) if term.needs == "text" or c.trajectory is not None]
-        asked = [scenes[i] for i in self.rows]
-        siblings: dict[str, list[int]] = {}
-        for position, scene in enumerate(asked):
-            siblings.setdefault(scene.id, []).append(position)
-        self.arguments = term, [completions[i] for i in self.rows], asked, list(siblings.values())
-
-    def spread(self, scores: list[Score]) -> list[Score]:
-        everything = [Score(None, why="not asked: no trajectory could be decoded")] * self.total
-        for row, score in zip(self.rows, scores, strict=True):
-            everything[row] = score
-        return everything
 
 
 def _group_numbers(scenes: Sequence[Scene]) -> np.ndarray:

@@ -19,6 +19,9 @@ UNDECLARED_RANGE = (0.0, 1.0)
 """Range of a reward that declares none; a value outside a range is an error that says how to declare another."""
 
 
+STATE_METHODS = ("state_dict", "load_state_dict")
+
+
 @dataclass(frozen=True)
 class Gate:
     """Closes the mix to a completion whose value of this term is at or below `closes_at`."""
@@ -33,7 +36,8 @@ class Term:
 
     `reward` is any callable `(completion, scene) -> Score | float | None`, sync or async, or, with an attribute
     `per_group = True`, `(completions, scene) -> list` over the siblings of a scene. What is not given here is read off
-    the reward's attributes `name`, `needs`, `value_range`, else: its function name, "trajectory", (0, 1).
+    the reward's attributes `name`, `needs`, `value_range`, `per_group`, else: its function name, "trajectory", (0, 1),
+    False.
     """
 
     reward: Any
@@ -50,18 +54,22 @@ class Term:
     gate: Gate | None = None
     needs: Needs | None = None
     value_range: tuple[float, float] | None = None
+    per_group: bool | None = None
+    """Whether the reward is called with all siblings of a scene."""
 
     def __post_init__(self) -> None:
         if not callable(self.reward):
             raise ConfigError(f"reward: got {self.reward!r}, allowed is a callable (completion, scene)")
-        inner = _innermost(self.reward)
+        inner = self.inner
         name = self.name or str(getattr(inner, "name", "") or getattr(inner, "__name__", type(inner).__name__))
         needs = self.needs or getattr(inner, "needs", "trajectory")
         bounds = self.value_range or getattr(inner, "value_range", UNDECLARED_RANGE)
         required = self.required
         if required is None:
             required = self.weight != 0 or self.gate is not None
-        for field, value in (("name", name), ("needs", needs), ("value_range", bounds), ("required", required)):
+        per_group = bool(getattr(inner, "per_group", False)) if self.per_group is None else self.per_group
+        read_off = {"name": name, "needs": needs, "value_range": bounds, "required": required, "per_group": per_group}
+        for field, value in read_off.items():
             object.__setattr__(self, field, value)
         faults = self._faults()
         if faults:
@@ -80,6 +88,9 @@ class Term:
             faults.append(f"needs: got {self.needs!r}, allowed {get_args(Needs)}")
         if self.on_failure not in get_args(OnFailure):
             faults.append(f"on_failure: got {self.on_failure!r}, allowed {get_args(OnFailure)}")
+        methods = [method for method in STATE_METHODS if callable(getattr(self.inner, method, None))]
+        if len(methods) == 1:
+            faults.append(f"it has {methods[0]}; state needs both of {' and '.join(STATE_METHODS)}")
         if not low <= high:
             faults.append(f"value_range: got ({low}, {high}), the lowest value comes first")
         if (self.on_failure == "value") != (self.failure_value is not None):
@@ -106,24 +117,25 @@ class Term:
         return (low, high) if self.required else (min(low, 0.0), max(high, 0.0))
 
     @property
-    def per_group(self) -> bool:
-        """Whether the reward is called with all siblings of a scene."""
-        return bool(getattr(_innermost(self.reward), "per_group", False))
+    def inner(self) -> Any:
+        """The callable inside `functools.partial`, which carries the attributes."""
+        reward = self.reward
+        while isinstance(reward, functools.partial):
+            reward = reward.func
+        return reward
 
     @property
     def is_async(self) -> bool:
         """Whether calling the reward gives something to await."""
-        inner = _innermost(self.reward)
+        inner = self.inner
         return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
 
     @property
     def waits(self) -> bool:
         """Whether the reward spends its time waiting for someone else, and so runs beside the others."""
-        return bool(getattr(_innermost(self.reward), "waits", False))
+        return bool(getattr(self.inner, "waits", False))
 
-
-def _innermost(reward: Any) -> Any:
-    """The callable inside `functools.partial`, which carries the attributes."""
-    while isinstance(reward, functools.partial):
-        reward = reward.func
-    return reward
+    @property
+    def has_state(self) -> bool:
+        """Whether the reward has state that belongs into a checkpoint."""
+        return all(callable(getattr(self.inner, method, None)) for method in STATE_METHODS)
