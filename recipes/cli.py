@@ -81,6 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     recipes.add_argument("name", nargs="?")
     recipes.add_argument("target", nargs="?", help="file or folder to copy to (default: here)")
 
+    check = verb("check-critic", _check_critic, "is this critic worth training on? exit code 0 if so, else 1")
+    check.add_argument("critic", metavar="SPEC", help="rubric, a YAML file, a run folder, or path/to/file.py:name")
+    check.add_argument("overrides", nargs="*", metavar="key.path=value")
+    check.add_argument("--repeat", type=int, default=3, metavar="N", help="ask the same question N times (default: 3)")
+    check.add_argument("--references", type=int, metavar="N", help="use N of the references only, evenly spaced")
+    check.add_argument("--threshold", action="append", default=[], metavar="NAME=VALUE", help="change what counts as good")
+    check.add_argument("--json", action="store_true", dest="as_json")
+
     doctor = verb("doctor", _doctor, "what this machine can run, what is missing, and the line that installs it")
     doctor.add_argument("--json", action="store_true", dest="as_json")
     return parser
@@ -166,6 +174,19 @@ def _recipes(options: argparse.Namespace) -> int:
         return 0
     console.print(f"Wrote {catalogue.copy(path, Path(options.target or '.'))}", soft_wrap=True)
     return 0
+
+
+def _check_critic(options: argparse.Namespace) -> int:
+    from . import check_critic
+
+    return check_critic.run(
+        options.critic,
+        overrides=options.overrides,
+        repeats=options.repeat,
+        references=options.references,
+        thresholds=options.threshold,
+        as_json=options.as_json,
+    )
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -1,0 +1,37 @@
+"""The same content in other clothes: what a critic should not care about."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+from .check_pairs import Question
+
+PADDINGS: dict[str, Callable[[str], str]] = {
+    "padded before": lambda text: (
+        f"Here is, put as plainly as it can be put and without leaving anything out, what I think of it all: {text}"
+    ),
+    "padded behind": lambda text: (
+        f"{text} That is all that I would like to say about it at this moment, and I hope that it has become quite "
+        "understandable to everybody who reads it."
+    ),
+}
+"""Neutral words: they name no decision, no cause and no grade."""
+
+FORMATS: dict[str, Callable[[str], str]] = {
+    "markdown": lambda text: f"## Reasoning\n\n**{text}**",
+    "upper case": str.upper,
+    "bullets": lambda text: "\n".join(f"- {clause}" for clause in re.split(r"(?<=[,.;]) ", text)),
+}
+
+
+def reworded(question: Question, change: Callable[[str], str]) -> Question:
+    """The question with its prediction put in another form."""
+    return dataclasses.replace(question, prediction=change(question.prediction))
+
+
+def roles_exchanged(question: Question) -> Question:
+    """Reference and prediction change places; only right where both mean the same."""
+    reference = dataclasses.replace(question.reference, text=question.prediction)
+    return dataclasses.replace(question, reference=reference, prediction=question.reference.text)
