@@ -1,33 +1,34 @@
-"""From a config to a mix: built-in rewards by name, a user's own by `path/to/file.py:name` or `package.module:name`."""
+"""From a config to a mix: rewards by name, from installed packages, or from a file of a user's own; presets."""
 
 from __future__ import annotations
 
-import difflib
-import functools
-import hashlib
-import importlib
-import importlib.util
-import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from ar1_rl.config import ConfigModel, check_config
-from ar1_rl.errors import Ar1RlError, ConfigError
+from ar1_rl.errors import ConfigError
+from ar1_rl.plugins import construct, is_spec, load_callable, nearest
 
 from .base import Needs
 from .comfort import Comfort, Jerk
 from .consistency import Consistency
 from .critic.factory import critic
+from .failures import FAILURE_RATE, FAILURE_WINDOW, FailureLimits
 from .format import Format
 from .imitation import Imitation
 from .mix import Mix
+from .presets import PRESETS
 from .safety import Collision, Safety
 from .terms import Gate, OnFailure, Term
+
+ENTRY_POINTS = "ar1_rl.rewards"
+"""Entry point group under which installed packages offer rewards."""
+
+TAKES = ("completion", "scene")
+"""What every reward is called with; one per group of siblings gets their list first."""
 
 BUILT_IN: dict[str, Callable[..., Any]] = {
     "format": Format,
@@ -52,7 +53,7 @@ class TermConfig(ConfigModel):
     """One term: it adds weight * (value - offset) / scale."""
 
     reward: str
-    """A built-in name, `path/to/file.py:name` or `package.module:name`."""
+    """A built-in name, that of an installed package, `path/to/file.py:name` or `package.module:name`."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the reward."""
     name: str = ""
@@ -70,23 +71,50 @@ class TermConfig(ConfigModel):
     """When a reward of one's own can be asked; unset: its attribute `needs`, else "trajectory"."""
     range: tuple[float, float] | None = Field(None, strict=False)
     """Lowest and highest value of a reward of one's own; unset: its attribute `value_range`, else 0 to 1."""
+    per_group: bool | None = None
+    """Whether a reward of one's own is called with all siblings of a scene; unset: its attribute `per_group`."""
 
 
 class MixConfig(ConfigModel):
-    """The mix of rewards of a run."""
+    """The mix of rewards of a run: terms, or a preset by name."""
 
-    terms: tuple[TermConfig, ...] = Field(strict=False)
+    terms: tuple[TermConfig, ...] = Field((), strict=False)
+    preset: str | None = None
+    """A published mix instead of terms; `ar1-rl rewards list` shows them."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the preset."""
     gate_value: float | None = None
     """Of a completion that a gate has closed; unset: the lowest sum."""
     undecodable_value: float | None = None
     """Of a completion without a trajectory; unset: a tenth of the range below everything else."""
+    failure_window: int = Field(FAILURE_WINDOW, ge=1)
+    """Completions asked, per term, over which failures of judges are counted."""
+    failure_rate: float = Field(FAILURE_RATE, ge=0.0, le=1.0)
+    """A run stops when more than this share of the window failed; 1: never."""
 
-    @field_validator("terms")
-    @classmethod
-    def _some(cls, terms: tuple[TermConfig, ...]) -> tuple[TermConfig, ...]:
-        if not terms:
-            raise ValueError("a mix needs at least one term")
-        return terms
+    @model_validator(mode="after")
+    def _terms_or_preset(self) -> MixConfig:
+        if self.preset is None:
+            if not self.terms:
+                raise ValueError("terms: a mix needs at least one term, or a preset")
+            if self.arguments:
+                raise ValueError("arguments: they go with a preset; those of a reward stand in its term")
+            return self
+        if self.preset not in PRESETS:
+            raise ValueError(f"preset: got {self.preset!r}{nearest(self.preset, PRESETS)}")
+        own = [key for key in ("terms", "gate_value", "undecodable_value") if getattr(self, key) not in ((), None)]
+        if own:
+            raise ValueError(f"{', '.join(own)}: the preset {self.preset!r} has its own")
+        return self
+
+    @property
+    def training_fault(self) -> str | None:
+        """Why a run cannot train on this mix, as far as the config tells; see `Mix.training_fault`."""
+        if self.preset is not None:
+            return PRESETS[self.preset].control or None
+        if all(term.weight == 0 for term in self.terms) and self.gate_value is None:
+            return "every weight is 0, so there is nothing to learn; give one term a weight above 0"
+        return None
 
     def build(self) -> Mix:
         """The mix; ConfigError has all faults."""
@@ -98,6 +126,11 @@ def build_mix(config: MixConfig | Mapping[str, Any] | Sequence[Mapping[str, Any]
     if not isinstance(config, MixConfig):
         raw = config if isinstance(config, Mapping) else {"terms": list(config)}
         config = check_config(MixConfig, raw, source="rewards")
+    limits = FailureLimits(config.failure_window, config.failure_rate)
+    if config.preset is not None:
+        mix = load_preset(config.preset, **config.arguments)
+        mix.failure_limits = limits
+        return mix
     terms, faults = [], []
     for position, term in enumerate(config.terms):
         try:
@@ -106,31 +139,58 @@ def build_mix(config: MixConfig | Mapping[str, Any] | Sequence[Mapping[str, Any]
             faults.append(f"terms.{position}: {error}")
     if faults:
         raise ConfigError("rewards: " + "; ".join(faults))
-    return Mix(terms, gate_value=config.gate_value, undecodable_value=config.undecodable_value)
+    return Mix(
+        terms, gate_value=config.gate_value, undecodable_value=config.undecodable_value, failure_limits=limits
+    )
+
+
+def load_preset(name: str, **arguments: Any) -> Mix:
+    """A published mix; a `critic` among its arguments is a reward by name, or a mapping {reward, arguments}."""
+    if name not in PRESETS:
+        raise ConfigError(f"preset {name!r} does not exist{nearest(name, PRESETS)}")
+    judge = arguments.get("critic")
+    if isinstance(judge, str):
+        judge = {"reward": judge}
+    if isinstance(judge, Mapping):
+        term = check_config(TermConfig, judge, source=f"preset {name}, critic")
+        arguments["critic"] = load_reward(term.reward, **term.arguments)
+    mix = construct(name, PRESETS[name].build, arguments, what="preset")
+    assert isinstance(mix, Mix), "every preset builds a mix"
+    return mix
 
 
 def load_reward(spec: str, **arguments: Any) -> Callable[..., Any]:
     """The reward that `spec` names, with keyword arguments bound.
 
-    A class is constructed with the arguments; a function keeps them for each call. Raises ConfigError where the file
-    or the name is missing, the file does not run, or an argument does not fit.
+    `spec` is a built-in name, one that an installed package offers under the entry point group `ar1_rl.rewards`,
+    `path/to/file.py:name` or `package.module:name`. A class is constructed with the arguments; a function keeps them
+    for each call. Raises ConfigError where the file or the name is missing, the file does not run, or an argument does
+    not fit.
     """
-    place, colon, name = spec.rpartition(":")
-    if not colon:
-        if spec not in BUILT_IN:
-            raise ConfigError(
-                f"reward {spec!r} is not built in{_nearest(spec, BUILT_IN)}; "
-                "name your own by 'path/to/file.py:name' or 'package.module:name'"
-            )
-        return _bound(spec, BUILT_IN[spec], arguments)
-    module = _module_of_file(spec, Path(place)) if place.endswith(".py") else _module(spec, place)
-    target = getattr(module, name, None)
-    if target is None:
-        public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise ConfigError(f"reward {spec!r}: {place} has no {name!r}{_nearest(name, public)}")
-    if not callable(target):
-        raise ConfigError(f"reward {spec!r}: {name} is a {type(target).__name__}, allowed is a function or a class")
-    return _bound(spec, target, arguments)
+    if is_spec(spec):
+        return load_callable(spec, arguments, takes=TAKES, what="reward")
+    if spec in BUILT_IN:
+        return cast(Callable[..., Any], construct(spec, BUILT_IN[spec], arguments, what="reward"))
+    offered = [entry for entry in installed_rewards() if entry.name == spec]
+    if len(offered) > 1:
+        raise ConfigError(
+            f"reward {spec!r}: several installed packages offer it; name the one you mean by "
+            + " or ".join(repr(entry.value) for entry in offered)
+        )
+    if offered:
+        return load_callable(offered[0].value, arguments, takes=TAKES, what="reward")
+    if spec in PRESETS:
+        raise ConfigError(f"reward {spec!r} is a preset, a whole mix: write `rewards: {{preset: {spec}}}`")
+    names = [*BUILT_IN, *(entry.name for entry in installed_rewards())]
+    raise ConfigError(
+        f"reward {spec!r} is neither built in nor installed{nearest(spec, names)}; "
+        "name your own by 'path/to/file.py:name' or 'package.module:name'"
+    )
+
+
+def installed_rewards() -> list[EntryPoint]:
+    """Rewards that installed packages offer, by name."""
+    return sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value))
 
 
 def _term(config: TermConfig) -> Term:
@@ -146,54 +206,5 @@ def _term(config: TermConfig) -> Term:
         gate=None if config.gate is None else Gate(config.gate.closes_at, config.gate.name),
         needs=config.needs,
         value_range=config.range,
+        per_group=config.per_group,
     )
-
-
-def _bound(spec: str, target: Callable[..., Any], arguments: dict[str, Any]) -> Callable[..., Any]:
-    makes_reward = inspect.isclass(target) or target is critic
-    try:
-        inspect.signature(target).bind(*(() if makes_reward else (None, None)), **arguments)
-        reward = target(**arguments) if makes_reward else functools.partial(target, **arguments)
-    except TypeError as error:
-        accepts = list(inspect.signature(target).parameters)
-        raise ConfigError(f"reward {spec!r}: {error}; its parameters are {', '.join(accepts) or 'none'}") from error
-    return reward if makes_reward or arguments else target
-
-
-def _module_of_file(spec: str, path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ConfigError(f"reward {spec!r}: there is no file {path.absolute()}")
-    name = f"ar1_rl_reward_{path.stem}_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]}"
-    module_spec = importlib.util.spec_from_file_location(name, path)
-    assert module_spec is not None and module_spec.loader is not None, "a .py file always has a loader"
-    module = importlib.util.module_from_spec(module_spec)
-    # Dataclasses and pickle look a class's module up by name.
-    sys.modules[name] = module
-    try:
-        module_spec.loader.exec_module(module)
-    except Ar1RlError:
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        raise ConfigError(f"reward {spec!r}: {path} does not run: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _module(spec: str, name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ConfigError(f"reward {spec!r}: there is no module {name!r}; for a file, end it in .py") from error
-        raise ConfigError(f"reward {spec!r}: module {name} needs {error.name!r}, which is not installed") from error
-    except Ar1RlError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"reward {spec!r}: module {name} does not import: {error}") from error
-
-
-def _nearest(name: str, names: Mapping[str, Any] | Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=3)
-    if near:
-        return f"; nearest: {', '.join(near)}"
-    return f"; there are: {', '.join(names)}" if names else "; it defines none"

@@ -5,13 +5,19 @@ Sources: arXiv 2511.00088, section 5.3.2; the alpamayo recipes repository, `reci
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
+from ar1_rl.driving import Completion, Scene
+
+from .base import BatchReward, Needs
 from .comfort import Comfort, Jerk
 from .critic.embedded import RubricCritic
 from .imitation import Imitation
 from .mix import Mix
 from .safety import Collision
+from .score import Score
 from .terms import Gate, Term
 
 AR1_CLIP_M = 10.0
@@ -27,11 +33,18 @@ CLOSED_VALUE = -1.0
 """NVIDIA's value where a gate is closed."""
 BEST_GRADE = 5.0
 
+CONTROL_REASON = (
+    "the preset nvidia_gated_as_published is a negative control: its reasoning term falls as the reasoning gets "
+    "better, so training on it teaches worse reasoning; nvidia_gated is the same reward with the sign corrected"
+)
+
 
 def ar1_trajectory_mix(
     *, l2_weight: float = 0.1, collision_weight: float = 1.0, jerk_weight: float = 0.05, clip_m: float = AR1_CLIP_M
 ) -> Mix:
-    """r_traj = -(l2_weight · L2² + collision_weight · collision + jerk_weight · J).
+    """Alpamayo-R1's trajectory reward: distance to the expert, collision and jerk as costs.
+
+    r_traj = -(l2_weight · L2² + collision_weight · collision + jerk_weight · J).
 
     L2² is the mean squared distance to the expert [m²], collision 0 or 1, J the mean jerk [m/s³]. The paper prints
     the three as costs and gives no weights; these defaults are ours. A scene whose agents are not known is judged
@@ -53,9 +66,9 @@ def nvidia_gated_mix(
     comfort_weight: float = COMFORT_WEIGHT,
     reasoning_weight: float = REASONING_WEIGHT,
 ) -> Mix:
-    """NVIDIA's public gated reward with the sign of its reasoning term corrected; see `gated_value` for the formula.
+    """NVIDIA's public gated reward with the sign of its reasoning term corrected.
 
-    `critic` grades 0 to 5 and takes the place of NVIDIA's text judge; unset, it is the embedded rubric critic.
+    `gated_value` has the formula. `critic` grades 0 to 5 and takes the place of NVIDIA's text judge; unset, it is the embedded rubric critic.
     `reasoning_weight=0` gives their motion reward: without the gate on reasoning, but the critic still records.
     """
     best, gate = BEST_GRADE, GATE_REASONING * BEST_GRADE
@@ -102,5 +115,54 @@ def gated_value_as_published(ade_m: float, comfort_share: float, reasoning_share
     return _motion(ade_m, comfort_share) + REASONING_WEIGHT * (reasoning_share - 1.0) / (GATE_REASONING - 1.0)
 
 
+@dataclass(frozen=True)
+class InvertedGrade(BatchReward):
+    """Best grade minus the critic's: the sign error of NVIDIA's published reasoning term, for the control only."""
+
+    critic: Any
+    name: str = "reasoning_as_published"
+    needs: ClassVar[Needs] = "text"
+    value_range: ClassVar[tuple[float, float]] = (0.0, BEST_GRADE)
+
+    def score_batch(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[Score]:
+        """Grades turned upside down."""
+        grades = [self.critic(completion, scene) for completion, scene in zip(completions, scenes, strict=True)]
+        return [g if g.value is None else replace(g, value=BEST_GRADE - g.value) for g in grades]
+
+
+def nvidia_gated_as_published_mix(*, critic: Any = None) -> Mix:
+    """NVIDIA's public gated reward with its sign error, as a negative control: check-rewards must fail it.
+
+    See `gated_value_as_published` for the formula. It cannot be trained on.
+    """
+    critic = critic or RubricCritic()
+    right = nvidia_gated_mix(critic=critic)
+    motion, comfort, reasoning = right.terms
+    upside_down = Term(
+        reward=InvertedGrade(critic), weight=REASONING_WEIGHT, scale=BEST_GRADE * (1.0 - GATE_REASONING)
+    )
+    return Mix(
+        [motion, comfort, replace(reasoning, weight=0.0, offset=0.0, scale=1.0), upside_down],
+        gate_value=CLOSED_VALUE,
+        control=CONTROL_REASON,
+    )
+
+
 def _motion(ade_m: float, comfort_share: float) -> float:
     return -L2_WEIGHT * ade_m / GATE_ADE_M + COMFORT_WEIGHT * (comfort_share - 1.0)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A published mix under a name that a config can use."""
+
+    build: Callable[..., Mix]
+    control: str = ""
+    """Why nobody should train on it; "" for a reward that one may."""
+
+
+PRESETS: dict[str, Preset] = {
+    "ar1_trajectory": Preset(ar1_trajectory_mix),
+    "nvidia_gated": Preset(nvidia_gated_mix),
+    "nvidia_gated_as_published": Preset(nvidia_gated_as_published_mix, control=CONTROL_REASON),
+}

@@ -69,9 +69,10 @@ def test_a_module_on_the_path_is_found(own_file, monkeypatch):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("imitatoin", "'imitatoin' is not built in; nearest: imitation"),
+        ("imitatoin", "'imitatoin' is neither built in nor installed; nearest: imitation"),
+        ("nvidia_gated", r"'nvidia_gated' is a preset, a whole mix: write `rewards: \{preset: nvidia_gated\}`"),
         ("{file}:straightnes", "has no 'straightnes'; nearest: straightness"),
-        ("{file}:TABLE", "TABLE is a dict, allowed is a function or a class"),
+        ("{file}:TABLE", "got a dict, allowed is a function or a class"),
         ("{folder}/none.py:f", "there is no file .*none.py"),
         ("no_such_package.rewards:f", "there is no module 'no_such_package.rewards'"),
         ("{folder}/syntax.py:f", "does not run: SyntaxError"),
