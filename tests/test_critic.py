@@ -133,7 +133,7 @@ def test_without_a_reference_there_is_no_grade_and_without_reasoning_the_grade_i
 
 def test_a_placeholder_in_the_graded_text_stays_text():
     prompt = build_prompt("<reference>{reference}</reference>{prediction}", "a {prediction} b", "{reference}", 100)
-    assert prompt == "<reference>a {prediction} b</reference>{reference}"
+    assert prompt == "<reference>a (predi·ction) b</reference>(refe·rence)"
 
 
 @pytest.mark.parametrize(
