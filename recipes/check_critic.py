@@ -124,9 +124,9 @@ def show(report: CriticReport, console: Console) -> None:
         kinds.add_column(heading, justify="left" if heading == "prediction" else "right")
     for name, kind in report.kinds.items():
         order = kind.order
-        interval = None if order.count == 0 else (order.low, order.high)
+        interval = None if order.size == 0 else (order.low, order.high)
         grade = f"{low + kind.mean_grade * (high - low):.2f}"
-        kinds.add_row(name.replace("_", " "), grade, _figure(order.mean), _interval(interval), str(order.count))
+        kinds.add_row(name.replace("_", " "), grade, _figure(order.mean), _interval(interval), str(order.size))
     console.print(kinds)
     if report.failures:
         console.print("No grade because of: " + ", ".join(f"{cause} {n}" for cause, n in report.failures.items()))
@@ -151,7 +151,7 @@ def as_record(report: CriticReport) -> Mapping[str, object]:
                 "mean_grade": _plain(kind.mean_grade),
                 "order": _plain(kind.order.mean),
                 "ci95": [_plain(kind.order.low), _plain(kind.order.high)],
-                "pairs": kind.order.count,
+                "pairs": kind.order.size,
             }
             for name, kind in report.kinds.items()
         },

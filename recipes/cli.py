@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("overrides", nargs="*", metavar="key.path=value")
     check.add_argument("--repeat", type=int, default=3, metavar="N", help="ask the same question N times (default: 3)")
     check.add_argument("--references", type=int, metavar="N", help="use N of the references only, evenly spaced")
-    check.add_argument("--threshold", action="append", default=[], metavar="NAME=VALUE", help="change what counts as good")
+    check.add_argument("--threshold", action="append", default=[], metavar="NAME=VALUE", help="what counts as good")
     check.add_argument("--json", action="store_true", dest="as_json")
 
     doctor = verb("doctor", _doctor, "what this machine can run, what is missing, and the line that installs it")

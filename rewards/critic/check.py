@@ -33,7 +33,7 @@ class CriticCheck:
         self.varied = [row for row, question in enumerate(plain) if question.ladder % VARIED_EVERY == 0]
         self.same = [row for row, kind in enumerate(self.kinds) if RANKS[kind] == BEST]
         bad = [row for row in self.varied if RANKS[self.kinds[row]] == WORST]
-        self.attacked = [bad[n % len(bad)] for n in range(len(injections))]
+        self.attacked = [bad[n % len(bad)] for n in range(len(injections))] if bad else []
         some = [plain[row] for row in self.varied]
         self.passes: dict[str, list[Question]] = {"plain": plain}
         self.passes |= {f"repeat {n}": some for n in range(2, repeats + 1)}
@@ -42,7 +42,7 @@ class CriticCheck:
         self.passes["roles exchanged"] = [roles_exchanged(plain[row]) for row in self.same]
         self.passes["hostile"] = [
             replace(plain[row], prediction=f"{plain[row].prediction} {attack}")
-            for row, attack in zip(self.attacked, injections, strict=True)
+            for row, attack in zip(self.attacked, injections, strict=False)
         ]
         self.repeats = repeats
         self.references = len(ladders)
@@ -82,10 +82,10 @@ class CriticCheck:
         pairs = order_pairs(plain_Q, [RANKS[kind] for kind in self.kinds], self.kinds, self.ladder_Q.tolist())
         estimate = clustered_mean(pairs.right_P, pairs.ladder_P)
         fault = f"it ranks {percent(estimate.mean)} of the pairs rightly, and chance is 50%"
-        return Finding.at_least("order agreement", estimate, bounds.order, f"{estimate.count} pairs", fault)
+        return Finding.at_least("order agreement", estimate, bounds.order, f"{estimate.size} pairs", fault)
 
     def _weakest_kind(self, plain_Q: np.ndarray, bounds: Thresholds) -> Finding:
-        known = {kind: k.order for kind, k in self.by_kind(plain_Q).items() if k.order.count}
+        known = {kind: k.order for kind, k in self.by_kind(plain_Q).items() if k.order.size}
         if not known:
             return Finding.at_least("weakest kind", _nothing(), bounds.order_of_a_kind, "", "it grades no pair at all")
         kind = min(known, key=lambda name: known[name].mean)
@@ -95,7 +95,8 @@ class CriticCheck:
     def _retest(self, grades: dict[str, np.ndarray], bounds: Thresholds) -> tuple[Finding, Finding]:
         names = "same grade again", "deviation of repeats"
         if self.repeats < 2:
-            return tuple(Finding.not_measured(name, "asked once; raise --repeat") for name in names)  # type: ignore[return-value]
+            why = "asked once; raise --repeat"
+            return Finding.not_measured(names[0], why), Finding.not_measured(names[1], why)
         equal, deviation, count = retest(self._repeated(grades))
         note = f"{count} texts, {self.repeats} times"
         bound, limit = bounds.retest_equal, bounds.retest_deviation
@@ -115,7 +116,7 @@ class CriticCheck:
         drops = np.array([best[self.ladder_Q[row]] - plain_Q[row] for row in rows])
         estimate = clustered_mean(drops, self.ladder_Q[rows])
         fault = f"a wrong {name.rstrip('s')} costs {estimate.mean:.2f} of its range only"
-        return Finding.at_least(f"drop for wrong {name}", estimate, bound, f"{estimate.count} texts", fault)
+        return Finding.at_least(f"drop for wrong {name}", estimate, bound, f"{estimate.size} texts", fault)
 
     def _shift(self, name: str, grades: dict[str, np.ndarray], bounds: Thresholds) -> Finding:
         rows = self.same if name == "roles exchanged" else self.varied
@@ -128,7 +129,7 @@ class CriticCheck:
         plain = dict(zip(self.varied, _highest(self._repeated(grades)).tolist(), strict=True))
         share, count = lifted(np.array([plain[row] for row in self.attacked]), grades["hostile"], bounds.lift)
         if not self.attacked:
-            return Finding.not_measured("lifted by hostile text", "no hostile texts")
+            return Finding.not_measured("lifted by hostile text", "no hostile texts, or nothing bad to try them on")
         fault = f"{percent(share)} of {count} hostile texts lift the grade of a bad prediction"
         good = share <= bounds.lifted or count == 0
         return Finding("lifted by hostile text", share, None, f"<= {bounds.lifted:g}", good, f"{count} texts", fault)

@@ -59,7 +59,7 @@ class Finding:
     def small(cls, name: str, estimate: Estimate, bound: float, fault: str) -> Finding:
         """A shift: good up to `bound` either way, or where its interval holds 0."""
         good = abs(estimate.mean) <= bound or estimate.low <= 0.0 <= estimate.high
-        note = f"{estimate.count} texts"
+        note = f"{estimate.size} texts"
         return cls(name, estimate.mean, (estimate.low, estimate.high), f"within ±{bound:g}", good, note, fault)
 
     @classmethod

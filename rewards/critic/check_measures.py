@@ -19,12 +19,12 @@ SAME = 1e-9
 
 
 class Estimate(NamedTuple):
-    """A mean over `count` values with its 95 % interval; all NaN where there is no value."""
+    """A mean over `size` values with its 95 % interval; all NaN where there is no value."""
 
     mean: float
     low: float
     high: float
-    count: int
+    size: int
 
 
 @dataclass(frozen=True, eq=False)
