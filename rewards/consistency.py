@@ -6,24 +6,28 @@ axis. The table of what carries out what is `ar1_rl.driving.carrying_out`; docs/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from ar1_rl.driving.carrying_out import THRESHOLDS, Agreement, CarryingOutThresholds, compare
+from ar1_rl.driving.claims import Claims, first_actions
 from ar1_rl.driving.completion import Completion
 from ar1_rl.driving.decision_text import parse_decisions
 from ar1_rl.driving.lane_frame import LanePath, lane_paths
 from ar1_rl.driving.motion import MOTION_THRESHOLDS, Motion, MotionThresholds, read_motions
 from ar1_rl.driving.scene import Scene
-from ar1_rl.errors import ConfigError
+from ar1_rl.errors import ConfigError, CriticError
 
 from .base import BatchReward, Needs
+from .claims_llm import Ask, extract_claims, prompt_hash
 from .score import Score
 
 Mode = Literal["strict", "graded"]
+Extractor = Literal["rules", "llm"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class Consistency(BatchReward):
     """The reward. Parts: `longitudinal` and `lateral`, the credit (0, 0.5 or 1) on each axis."""
 
     mode: Mode = "strict"
+    extractor: Extractor = "rules"
+    """Who reads the claims off the text: `parse_decisions`, or a language model through `ask`."""
+    ask: Ask | None = None
+    """For the extractor "llm": chat messages to the reply's text; may be called from several threads at once."""
+    in_flight: int = 8
+    """Questions to the language model at once."""
     motion_thresholds: MotionThresholds = MOTION_THRESHOLDS
     thresholds: CarryingOutThresholds = THRESHOLDS
     name: str = "consistency"
@@ -40,21 +50,50 @@ class Consistency(BatchReward):
     def __post_init__(self) -> None:
         if self.mode not in ("strict", "graded"):
             raise ConfigError(f"consistency mode: got {self.mode!r}, allowed 'strict' and 'graded'")
+        if self.extractor not in ("rules", "llm"):
+            raise ConfigError(f"consistency extractor: got {self.extractor!r}, allowed 'rules' and 'llm'")
+        if (self.extractor == "llm") != (self.ask is not None):
+            raise ConfigError("consistency: `ask` goes with extractor 'llm', and only with it")
+        if self.in_flight < 1:
+            raise ConfigError(f"consistency in_flight: got {self.in_flight}, allowed 1 or more")
+
+    @property
+    def waits(self) -> bool:
+        """Whether it spends its time waiting for a language model, and so runs beside other rewards."""
+        return self.ask is not None
 
     def score_batch(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[Score]:
         """Scores of completions, each with its scene; the trajectories are read together."""
         if len(completions) != len(scenes):
             raise ConfigError(f"{len(completions)} completions with {len(scenes)} scenes: one scene each is needed")
         motions = _motions(completions, scenes, self.motion_thresholds)
+        decodable = zip(completions, motions, strict=True)
+        readings = self._read({c.reasoning or "" for c, motion in decodable if motion is not None})
         return [
-            self._score(completion.reasoning, motion) for completion, motion in zip(completions, motions, strict=True)
+            self._score(readings.get(completion.reasoning or ""), motion)
+            for completion, motion in zip(completions, motions, strict=True)
         ]
 
-    def _score(self, reasoning: str | None, motion: Motion | None) -> Score:
-        if motion is None:
+    def _read(self, texts: set[str]) -> Mapping[str, Claims | CriticError]:
+        """What the extractor makes of every text; the failure of a language model is told, not raised."""
+        if self.ask is None:
+            return {text: parse_decisions(text) for text in texts}
+        with ThreadPoolExecutor(self.in_flight) as pool:
+            return dict(zip(texts, pool.map(self._ask_about, texts), strict=True))
+
+    def _ask_about(self, text: str) -> Claims | CriticError:
+        assert self.ask is not None, "only asked with the extractor llm"
+        try:
+            return first_actions(extract_claims(text, self.ask))
+        except CriticError as error:
+            return error
+
+    def _score(self, reading: Claims | CriticError | None, motion: Motion | None) -> Score:
+        if motion is None or reading is None:
             return Score(value=0.0, parts={"longitudinal": 0.0, "lateral": 0.0}, why="no trajectory")
-        agreement = compare(parse_decisions(reasoning or ""), motion, self.thresholds)
-        return score_of(agreement, self.mode)
+        if isinstance(reading, CriticError):
+            return Score(None, why=str(reading), record={"prompt_hash": prompt_hash()}, failure="UnreadableClaims")
+        return score_of(compare(reading, motion, self.thresholds), self.mode)
 
 
 class _Row(NamedTuple):

@@ -105,14 +105,15 @@ def measure(count: int, repeats: int) -> dict[str, Any]:
         "trajectories": count,
         "repeats": repeats,
         "threads": 1,
-        "machine": f"{platform.machine()} {_processor()}",
+        "machine": f"{platform.machine()} {processor_name()}",
         "versions": versions,
         "median_s": timings,
         "speedup": {name: value / encode_s for name, value in timings.items() if name.startswith("dense")},
     }
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """The model of the processor, as the kernel names it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
