@@ -14,8 +14,19 @@ from typing import Any, Literal
 
 from ar1_rl.errors import ConfigError
 
+from .expected import expected_grade
 from .locate import find_verdict
 from .rubric import Rubric, load_rubric
+
+__all__ = [
+    "REPLY_MODES",
+    "ReplyMode",
+    "Verdict",
+    "expected_grade",
+    "read_grade",
+    "read_verdict",
+    "response_format",
+]
 
 ReplyMode = Literal["json_schema", "choice", "none"]
 """What the server can hold a reply to: a JSON schema, one of some texts (then there is no reason), or nothing."""
