@@ -185,4 +185,5 @@ def score_columns(mixed: MixedScore) -> dict[str, ScoreColumns]:
 
 
 def _columns(score: Score) -> ScoreColumns:
-    return ScoreColumns(value=score.value, parts=score.parts, why=score.why, record=score.record)
+    failed = {} if score.failure is None else {"failure": score.failure}
+    return ScoreColumns(value=score.value, parts=score.parts, why=score.why, record={**score.record, **failed})

@@ -1,0 +1,86 @@
+"""Scenes by their ids, as recorded rollouts name them: made again from the seed, or cut again from the logs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from ar1_rl.config import check_config
+from ar1_rl.driving import Scene
+from ar1_rl.errors import ConfigError, SceneError
+from ar1_rl.report.progress import progress
+from ar1_rl.scenes import load_scenes
+from ar1_rl.scenes.synthetic import generate_scenes, parse_scene_id
+
+from .run_config import ScenesConfig
+
+SPLIT_OF_LABEL = {"train": "train", "validation": "validation", "before": "test", "after": "test"}
+SPLITS = ("train", "validation", "test")
+SHOWN = 3
+
+
+def scenes_of_run(folder: Path) -> ScenesConfig:
+    """Where the scenes of a run came from, by its config.yaml; the defaults for real logs where there is none."""
+    path = folder / "config.yaml"
+    if not path.is_file():
+        return ScenesConfig(source="real_logs")
+    raw = yaml.safe_load(path.read_text())
+    return check_config(ScenesConfig, raw.get("scenes") or {}, source=f"{path}, scenes")
+
+
+def scenes_by_id(
+    wanted: Collection[str], config: ScenesConfig, console: Console, *, label: str = "all"
+) -> dict[str, Scene]:
+    """Every wanted scene; SceneError names those that the source does not have.
+
+    Synthetic ids say it all, `config` is for real logs: they are cut as the run cut them, the split of `label` first.
+    """
+    synthetic = [identity for identity in dict.fromkeys(wanted) if identity.startswith("synthetic/")]
+    scenes = _generated(synthetic, console)
+    missing = set(wanted) - set(scenes)
+    first = SPLIT_OF_LABEL.get(label)
+    for split in sorted(SPLITS, key=lambda name: name != first):
+        if not missing:
+            break
+        scenes |= {scene.id: scene for scene in _from_logs(config, split) if scene.id in missing}
+        missing -= set(scenes)
+    if missing:
+        shown = ", ".join(sorted(missing)[:SHOWN])
+        raise SceneError(
+            f"{len(missing)} scenes of these rollouts are not in source {config.source!r} (first: {shown}); keep the "
+            "rollouts in their run folder with its config.yaml, and set AR1_RL_DATA to the logs it was made from"
+        )
+    return scenes
+
+
+def _generated(ids: Sequence[str], console: Console) -> dict[str, Scene]:
+    if not ids:
+        return {}
+    scenes = {}
+    with progress(console, "scenes", len(ids)) as bar:
+        for identity in ids:
+            try:
+                seed, split, number = parse_scene_id(identity)
+            except ConfigError as error:
+                raise SceneError(f"a rollout names a scene that cannot be made again: {error}") from error
+            scenes[identity] = next(iter(generate_scenes(seed, split, 1, start=number)))
+            bar.advance()
+    return scenes
+
+
+def _from_logs(config: ScenesConfig, split: str) -> list[Scene]:
+    count = {"train": config.train, "validation": config.validation, "test": config.test}[split]
+    source = "real_logs" if config.source == "synthetic" else config.source
+    scenes, _ = load_scenes(
+        source,
+        config.root,
+        split=split,
+        stride_s=config.stride_s,
+        held_out=config.held_out,
+        on_bad_log="skip",
+        count=None if config.source == "synthetic" else count,
+    )
+    return scenes
