@@ -117,7 +117,9 @@ def _module_of_file(told: str, path: Path) -> ModuleType:
         del sys.modules[name]
         if isinstance(error, Ar1RlError) or not isinstance(error, Exception):
             raise
-        raise ConfigError(f"{told}: {path} does not run: {type(error).__name__}: {error}{_beside(error, path)}") from error
+        raise ConfigError(
+            f"{told}: {path} does not run: {type(error).__name__}: {error}{_beside(error, path)}"
+        ) from error
     return module
 
 

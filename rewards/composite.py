@@ -108,7 +108,11 @@ class CompositeReward:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: counters, and the state of rewards that have one. Each rank has its own."""
-        return {"schema_version": STATE_SCHEMA_VERSION, "mix": self.mix.state_dict(), "run": self.window.total.as_record()}
+        return {
+            "schema_version": STATE_SCHEMA_VERSION,
+            "mix": self.mix.state_dict(),
+            "run": self.window.total.as_record(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state. The failure window starts empty: what filled it may have been mended since."""
@@ -130,7 +134,9 @@ class CompositeReward:
             mixed = self.mix.score(completions, scenes)
         except Exception as error:
             raised = error
-        reports = self.gather([(self.mix.take_counts(), "" if raised is None else f"{type(raised).__name__}: {raised}")])
+        reports = self.gather(
+            [(self.mix.take_counts(), "" if raised is None else f"{type(raised).__name__}: {raised}")]
+        )
         if raised is not None:
             raise raised
         elsewhere = next((error for _, error in reports if error), None)

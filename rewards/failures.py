@@ -98,7 +98,9 @@ class FailureWindow:
 
     def metrics(self, counts: FailureCounts) -> dict[str, float]:
         """`failures/<term>/<cause>` of a batch, with a zero for each cause that this run has met before."""
-        return {f"failures/{term}/{cause}": float(counts.failed.get((term, cause), 0)) for term, cause in self.total.failed}
+        return {
+            f"failures/{term}/{cause}": float(counts.failed.get((term, cause), 0)) for term, cause in self.total.failed
+        }
 
     def _verdict(self, term: str) -> str | None:
         asked = sum(n for n, _ in self._recent[term])

@@ -139,9 +139,7 @@ def build_mix(config: MixConfig | Mapping[str, Any] | Sequence[Mapping[str, Any]
             faults.append(f"terms.{position}: {error}")
     if faults:
         raise ConfigError("rewards: " + "; ".join(faults))
-    return Mix(
-        terms, gate_value=config.gate_value, undecodable_value=config.undecodable_value, failure_limits=limits
-    )
+    return Mix(terms, gate_value=config.gate_value, undecodable_value=config.undecodable_value, failure_limits=limits)
 
 
 def load_preset(name: str, **arguments: Any) -> Mix:

@@ -68,7 +68,8 @@ def nvidia_gated_mix(
 ) -> Mix:
     """NVIDIA's public gated reward with the sign of its reasoning term corrected.
 
-    `gated_value` has the formula. `critic` grades 0 to 5 and takes the place of NVIDIA's text judge; unset, it is the embedded rubric critic.
+    `gated_value` has the formula. `critic` grades 0 to 5 and takes the place of NVIDIA's text judge; unset, it is the
+    embedded rubric critic.
     `reasoning_weight=0` gives their motion reward: without the gate on reasoning, but the critic still records.
     """
     best, gate = BEST_GRADE, GATE_REASONING * BEST_GRADE
@@ -138,9 +139,7 @@ def nvidia_gated_as_published_mix(*, critic: Any = None) -> Mix:
     critic = critic or RubricCritic()
     right = nvidia_gated_mix(critic=critic)
     motion, comfort, reasoning = right.terms
-    upside_down = Term(
-        reward=InvertedGrade(critic), weight=REASONING_WEIGHT, scale=BEST_GRADE * (1.0 - GATE_REASONING)
-    )
+    upside_down = Term(reward=InvertedGrade(critic), weight=REASONING_WEIGHT, scale=BEST_GRADE * (1.0 - GATE_REASONING))
     return Mix(
         [motion, comfort, replace(reasoning, weight=0.0, offset=0.0, scale=1.0), upside_down],
         gate_value=CLOSED_VALUE,
