@@ -114,8 +114,9 @@ class ReplyCache:
             now = int(self._clock())
             for some in _chunks(list(dict.fromkeys(keys)), KEYS_A_QUERY):
                 marks = ",".join("?" * len(some))
-                for key, used, *fields, logprobs in self._open().execute(f"{_SELECT} ({marks})", some):
-                    found[key] = CachedReply(*fields, None if logprobs is None else json.loads(logprobs))
+                for key, used, reply, asked, answered, logprobs in self._open().execute(f"{_SELECT} ({marks})", some):
+                    listed = None if logprobs is None else json.loads(logprobs)
+                    found[key] = CachedReply(reply, asked, answered, listed)
                     if now - used >= TOUCH_AFTER_S:
                         self._touched[key] = now
             if len(self._touched) >= TOUCHES_A_WRITE:

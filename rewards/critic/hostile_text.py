@@ -112,12 +112,11 @@ def _few_marks(text: str) -> str:
 @lru_cache(maxsize=64)
 def _separator(words: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(re.escape(word).replace("_", "[ _-]") for word in words)
-    return re.compile(rf"\b({names})\b([\s*_\"'/().-]*)([:=]|is\b)", re.IGNORECASE)
+    return re.compile(rf"\b({names})\b[\s*_\"'/().-]*(?:\([^()]{{0,24}}\))?[\s*_\"'/().-]*([:=]|is\b)", re.IGNORECASE)
 
 
 def _with_a_comma(match: re.Match[str]) -> str:
-    said = ", is" if match[3].lower() == "is" else ","
-    return match[1] + said
+    return match[1] + (", is" if match[2].lower() == "is" else ",")
 
 
 @lru_cache(maxsize=64)

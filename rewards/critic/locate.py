@@ -16,39 +16,28 @@ from typing import Any
 from ar1_rl.errors import CriticError
 
 from .rubric import Criterion, Rubric
+from .written_grade import Place, read_written, wrong_grade
 
 MOST_BRACES = 64
 """Opening braces at which an object is looked for, from the last one backwards."""
-MOST_WORDS_OF_A_GRADE = 3
-"""After `grade:`, more words than these without a figure are prose and no verdict: `Causes: all are named`."""
+SHOWN_CHARACTERS = 80
+"""Of a reply without a verdict, this much is told, from its end."""
 
 _THOUGHT_ENDS = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/think\]|◁/think▷", re.IGNORECASE)
 _THOUGHT_BEGINS = re.compile(r"<(?:think|thinking|thought|reasoning)>|\[think\]|◁think▷", re.IGNORECASE)
 _QUOTES = "\"'“”„‟«»‹›‘’「」"
-_FIGURE = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
-_OUT_OF = re.compile(r"\s*(?:/|out\s+of|of|von|sur|de)\s*(\d+(?:\.\d+)?)", re.IGNORECASE)
-_HEDGE = re.compile(r"\W*(?:or|and|to|till|maybe|perhaps|possibly|minus|plus|oder|bis|ou|o)\b|\s*[?~±]", re.IGNORECASE)
-_ALONE = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?(?:\s*/\s*\d+)?)[\s.*_`]*(?:\n|$)")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A grade and where its first figure stands in the reply; None where that cannot be told."""
-
-    grade: float
-    start: int | None
 
 
 @dataclass(frozen=True)
 class Found:
-    """The verdict of a reply: a grade per criterion, and the words before it."""
+    """The verdict of a reply: a grade per criterion, and the critic's words about it."""
 
     places: Mapping[str, Place]
     reason: str
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Line:
     """One `grade: ...`, good or not."""
 
     start: int
@@ -60,20 +49,29 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with its keys as they stand, twice if they do."""
 
 
+@dataclass(frozen=True)
+class _Object:
+    """A JSON object with a criterion among its keys."""
+
+    start: int
+    end: int
+    pairs: _Pairs
+
+
 def find_verdict(reply: str, rubric: Rubric) -> Found:
     """The last verdict of a reply; CriticError with a cause where there is none (see `verdict.read_verdict`)."""
-    text, begin = _without_thought(_fold(reply))
+    text = _without_thought(_fold(reply))
     objects = list(_objects(text, rubric))
-    spans = [(start, end) for start, end, _ in objects]
-    lines = [said for said in _lines(text, rubric) if not any(start <= said.start < end for start, end in spans)]
-    if objects and (not lines or objects[-1][0] > lines[-1].start):
-        return _of_object(text, begin, objects[-1], rubric)
+    lines = [line for line in _lines(text, rubric) if not any(o.start <= line.start < o.end for o in objects)]
+    if objects and (not lines or objects[-1].start > lines[-1].start):
+        return _of_object(text, objects[-1], rubric)
     if lines:
-        return _of_lines(text, begin, lines, rubric)
+        return _of_lines(text, lines, rubric)
+    end = text[-SHOWN_CHARACTERS:].strip()
     if "{" in text and any(f'"{criterion.name}"' in text for criterion in rubric.criteria):
-        raise CriticError(f"the reply holds no JSON object that can be read: {_end(text)!r}", cause="NotJson")
+        raise CriticError(f"the reply holds no JSON object that can be read: {end!r}", cause="NotJson")
     names = " or ".join(f"'{criterion.name}: N'" for criterion in rubric.criteria)
-    raise CriticError(f"the reply has no line {names}: {_end(text)!r}", cause="NoVerdict")
+    raise CriticError(f"the reply has no line {names}: {end!r}", cause="NoVerdict")
 
 
 def _fold(text: str) -> str:
@@ -83,22 +81,18 @@ def _fold(text: str) -> str:
     return "".join(folded if len(folded := unicodedata.normalize("NFKC", c)) == 1 else c for c in text)
 
 
-def _without_thought(text: str) -> tuple[str, int]:
-    """What follows the thinking, and where that begins; a thought without an end leaves what precedes it."""
+def _without_thought(text: str) -> str:
+    """Blanks in place of what was thought aloud; a thought without an end hides all that follows."""
     begin = max((match.end() for match in _THOUGHT_ENDS.finditer(text)), default=0)
     opened = _THOUGHT_BEGINS.search(text, begin)
-    return text[begin : opened.start() if opened else None], begin
-
-
-def _end(text: str) -> str:
-    return text[-80:].strip()
+    return " " * begin + text[begin : opened.start() if opened else None]
 
 
 # JSON objects
 
 
-def _objects(text: str, rubric: Rubric) -> Iterator[tuple[int, int, _Pairs]]:
-    """Start, end and pairs of every object that has a criterion among its keys and is not quoted."""
+def _objects(text: str, rubric: Rubric) -> Iterator[_Object]:
+    """Every object that has a criterion among its keys and is not quoted, in order."""
     names = {criterion.name for criterion in rubric.criteria}
     decoder = json.JSONDecoder(object_pairs_hook=_Pairs)
     done = 0
@@ -109,47 +103,47 @@ def _objects(text: str, rubric: Rubric) -> Iterator[tuple[int, int, _Pairs]]:
             pairs, end = decoder.raw_decode(text, brace)
         except (ValueError, RecursionError):
             continue
-        if names.isdisjoint(key for key, _ in pairs):
-            continue
-        done = end
-        if not _is_quoted_object(text, brace, end):
-            yield brace, end, pairs
+        if not names.isdisjoint(key for key, _ in pairs):
+            done = end
+            if not _is_quoted_object(text, brace, end):
+                yield _Object(brace, end, pairs)
 
 
 def _is_quoted_object(text: str, start: int, end: int) -> bool:
+    """Whether an object stands in the middle of a sentence, in quotes, or in a line that begins with `>`."""
     before = text[text.rfind("\n", 0, start) + 1 : start]
     if before.lstrip().startswith(">") or before.endswith(tuple(_QUOTES)):
         return True
-    stands_alone = not re.search(r"\w", before) or not re.search(r"\w", text[end:])
-    return not stands_alone
+    return bool(re.search(r"\w", before) and re.search(r"\w", text[end:]))
 
 
-def _of_object(text: str, begin: int, found: tuple[int, int, _Pairs], rubric: Rubric) -> Found:
-    start, end, pairs = found
-    places = {}
-    for criterion in rubric.criteria:
-        values = [value for key, value in pairs if key == criterion.name]
-        if not values:
-            raise CriticError(f"the verdict has no {criterion.name!r}: {_end(text)!r}", cause="NoVerdict")
-        if any(value != values[0] for value in values):
-            raise CriticError(f"the verdict has {criterion.name!r} several times: {values}", cause="Ambiguous")
-        keys = list(re.finditer(rf'"{criterion.name}"\s*:\s*"?', text[start:end]))
-        place = begin + start + keys[0].end() if len(keys) == 1 else None
-        places[criterion.name] = Place(_offered_value(values[0], criterion), place)
-    said = dict(pairs).get("reason")
-    return Found(places, said.strip() if isinstance(said, str) else text[:start].strip().removesuffix("```json"))
+def _of_object(text: str, found: _Object, rubric: Rubric) -> Found:
+    places = {criterion.name: _place_in(text, found, criterion) for criterion in rubric.criteria}
+    reason = dict(found.pairs).get("reason")
+    return Found(places, (reason if isinstance(reason, str) else text[: found.start].removesuffix("```json")).strip())
 
 
-def _offered_value(value: object, criterion: Criterion) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return _offered(float(value) if abs(value) < 1e9 else float("nan"), str(value)[:20], criterion)
+def _place_in(text: str, found: _Object, criterion: Criterion) -> Place:
+    values = [value for key, value in found.pairs if key == criterion.name]
+    if not values:
+        raise CriticError(f"the verdict has no {criterion.name!r}, only {_keys(found)}", cause="NoVerdict")
+    if any(value != values[0] for value in values):
+        raise CriticError(f"the verdict has {criterion.name!r} several times: {values}", cause="Ambiguous")
+    keys = list(re.finditer(rf'"{criterion.name}"\s*:\s*"?', text[found.start : found.end]))
+    start = found.start + keys[0].end() if len(keys) == 1 else None
+    value = values[0]
     if isinstance(value, str):
-        grade = _grade_of(value, "", criterion)
-        if isinstance(grade, CriticError):
-            raise grade
-        if grade is not None:
-            return grade[0]
-    raise CriticError(_wrong(str(value)[:40], criterion), cause="WrongGrade")
+        written = read_written(value, 0, len(value), criterion)
+        if isinstance(written, Place):
+            return Place(written.grade, start)
+        raise written or wrong_grade(value, criterion)
+    if isinstance(value, bool) or value not in criterion.grades:
+        raise wrong_grade(json.dumps(value), criterion)
+    return Place(float(value), start)
+
+
+def _keys(found: _Object) -> str:
+    return ", ".join(key for key, _ in found.pairs)
 
 
 # Lines
@@ -159,91 +153,42 @@ def _offered_value(value: object, criterion: Criterion) -> float:
 def _line_of(name: str) -> re.Pattern[str]:
     label = re.escape(name).replace("_", "[ _-]")
     return re.compile(
-        rf"""(?:^(?P<lead>[^\w\n>]{{0,16}})|[.!?;)][ \t]+(?P<inner>[*_`"]*))
+        rf"""(?:^(?P<lead>[^\w\n>]{{0,16}})|[.!?;)][ \t]+(?P<inner>[*_`"']*))
              (?:(?:my|the|final|overall|total)[ \t]+){{0,3}}
-             (?P<open>[*_`"']*){label}\b(?P<close>[*_`"']*)[ \t]*
+             (?P<open>[*_`"']*){label}\b(?:[ \t]*\([^()\n]{{0,24}}\))?(?P<close>[*_`"']*)[ \t]*
              (?:[:=]|->|→|is\b)(?P<value>[^\n]*)""",
         re.IGNORECASE | re.MULTILINE | re.VERBOSE,
     )
 
 
-def _lines(text: str, rubric: Rubric) -> list[_Said]:
+def _lines(text: str, rubric: Rubric) -> list[_Line]:
     """Every line or sentence that says a grade and is not quoted, in order."""
     found = []
     for criterion in rubric.criteria:
         for match in _line_of(criterion.name).finditer(text):
-            if _is_quoted_line(text, match):
-                continue
-            value = match["value"].lstrip(" \t*_`\"'([")
-            grade = _grade_of(value, text[match.end() :], criterion)
-            if grade is None:
-                continue
-            if not isinstance(grade, CriticError):
-                # A grade on a line of its own stands behind the match.
-                at = match.end() - len(value) if value.strip() else match.end()
-                grade = Place(grade[0], _FIGURE.search(text, at).start())  # type: ignore[union-attr]
-            found.append(_Said(match.start(), criterion.name, grade))
-    return sorted(found, key=lambda said: said.start)
+            grade = None if _is_quoted_line(text, match) else read_written(text, *match.span("value"), criterion)
+            if grade is not None:
+                found.append(_Line(match.start(), criterion.name, grade))
+    return sorted(found, key=lambda line: line.start)
 
 
 def _is_quoted_line(text: str, match: re.Match[str]) -> bool:
-    line = text[text.rfind("\n", 0, match.start() + 1) + 1 : match.start()] if match["lead"] is None else ""
-    if line.lstrip().startswith(">") or line.count('"') % 2 or line.count("“") > line.count("”"):
-        return True
+    if match["lead"] is None:
+        before = text[text.rfind("\n", 0, match.start() + 1) + 1 : match.start() + 1]
+        if before.lstrip().startswith(">") or before.count('"') % 2 or before.count("“") > before.count("”"):
+            return True
     opened = (match["lead"] or "") + (match["inner"] or "") + match["open"]
     return any(quote in opened for quote in _QUOTES) and not any(quote in match["close"] for quote in _QUOTES)
 
 
-def _grade_of(value: str, following: str, criterion: Criterion) -> tuple[float] | CriticError | None:
-    """The grade that a line gives, why it gives none, or None where it is no verdict but prose."""
-    if not value.strip(" \t*_`\"'.:"):
-        alone = _ALONE.match(following)
-        if alone is None:
-            return CriticError(f"no grade after '{criterion.name}'", cause="WrongGrade")
-        value = alone[1]
-    figure = _FIGURE.match(value)
-    if figure is None:
-        if re.search(r"\d", value):
-            return CriticError(f"'{criterion.name}: {value[:40]}' is no single grade", cause="Ambiguous")
-        if len(value.split()) > MOST_WORDS_OF_A_GRADE:
-            return None
-        return CriticError(_wrong(value[:40], criterion), cause="WrongGrade")
-    rest = value[figure.end() :]
-    out_of = _OUT_OF.match(rest)
-    if out_of:
-        if float(out_of[1]) != criterion.grades[-1]:
-            return CriticError(_wrong(value[:40], criterion), cause="WrongGrade")
-        rest = rest[out_of.end() :]
-    if re.search(r"\d", rest) or _HEDGE.match(rest):
-        return CriticError(f"'{criterion.name}: {value[:40]}' is no single grade", cause="Ambiguous")
-    if rest and not re.match(r"[\s.,;:!)\]}|*_`\"'—–(]", rest):
-        return CriticError(_wrong(value[:40], criterion), cause="WrongGrade")
-    try:
-        return (_offered(float(figure[0].replace(",", ".")), figure[0], criterion),)
-    except CriticError as error:
-        return error
-
-
-def _of_lines(text: str, begin: int, lines: list[_Said], rubric: Rubric) -> Found:
-    last = {said.criterion: said for said in lines}
+def _of_lines(text: str, lines: list[_Line], rubric: Rubric) -> Found:
+    last = {line.criterion: line for line in lines}
     places = {}
     for criterion in rubric.criteria:
-        said = last.get(criterion.name)
-        if said is None:
-            raise CriticError(f"the reply has no line '{criterion.name}: N': {_end(text)!r}", cause="NoVerdict")
-        if isinstance(said.grade, CriticError):
-            raise said.grade
-        at = said.grade.start
-        places[criterion.name] = Place(said.grade.grade, None if at is None else begin + at)
-    first = min(said.start for said in last.values())
-    return Found(places, text[:first].strip())
-
-
-def _offered(grade: float, written: str, criterion: Criterion) -> float:
-    if grade not in criterion.grades:
-        raise CriticError(_wrong(written, criterion), cause="WrongGrade")
-    return grade
-
-
-def _wrong(written: str, criterion: Criterion) -> str:
-    return f"{criterion.name} {written!r} was not on offer, allowed are {criterion.allowed}"
+        line = last.get(criterion.name)
+        if line is None:
+            raise CriticError(f"the reply has no line '{criterion.name}: N', only {', '.join(last)}", cause="NoVerdict")
+        if isinstance(line.grade, CriticError):
+            raise line.grade
+        places[criterion.name] = line.grade
+    return Found(places, text[: min(line.start for line in last.values())].strip())
