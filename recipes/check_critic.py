@@ -6,30 +6,24 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from pydantic import RootModel
 from rich.console import Console
 from rich.table import Table
 
-from ar1_rl.config import check_config, load_config
 from ar1_rl.errors import ConfigError
 from ar1_rl.report.progress import progress
 from rewards.critic.check import check_critic, prepare_check
 from rewards.critic.check_findings import CriticReport, Finding, Thresholds
 from rewards.critic.factory import BACKENDS, critic
-from rewards.loading import MixConfig, TermConfig, load_reward
+from rewards.loading import MixConfig, load_reward
+from rewards.terms import Term
 
-from . import catalogue
 from .console import run_console
+from .mix_spec import mix_config_in, read_mapping, yaml_of
 
 SCHEMA_VERSION = 1
 MARKS = {True: "[green]good", False: "[bold red]bad", None: "[yellow]-"}
-
-
-class _AnyMapping(RootModel[dict[str, Any]]):
-    """A YAML file whose keys tell what it is."""
 
 
 def run(
@@ -72,15 +66,15 @@ def critic_of(spec: str, overrides: Sequence[str] = ()) -> tuple[Any, tuple[floa
     """
     if spec in BACKENDS:
         return critic(spec), None  # type: ignore[arg-type]
-    path = _yaml_of(spec)
+    path = yaml_of(spec)
     if path is None:
         return load_reward(spec), None
-    raw = load_config(_AnyMapping, path, overrides).root
-    mix = raw.get("rewards", raw)
-    if "terms" not in mix:
+    raw = read_mapping(path, overrides)
+    config = mix_config_in(raw, str(path))
+    if config is None:
         return critic(**raw), None
-    term = _critic_term(check_config(MixConfig, mix, source=str(path)), str(path))
-    return load_reward(term.reward, **term.arguments), term.range
+    term = _critic_term(config, str(path))
+    return term.reward, term.range
 
 
 def without_cache(reward: Any) -> Any:
@@ -169,22 +163,15 @@ def _finding_record(finding: Finding) -> dict[str, object]:
     }
 
 
-def _yaml_of(spec: str) -> Path | None:
-    """The YAML file that SPEC stands for, or None where it names Python code or a built-in."""
-    if Path(spec).is_dir():
-        return Path(spec) / "config.yaml"
-    if spec.endswith((".yaml", ".yml")) or spec in catalogue.names():
-        return catalogue.path_of(spec)
-    return None
-
-
-def _critic_term(mix: MixConfig, source: str) -> TermConfig:
-    critics = [term for term in mix.terms if "critic" in (term.reward, term.name)]
+def _critic_term(config: MixConfig, source: str) -> Term:
+    mix = config.build()
+    rewards = [term.reward for term in config.terms] or [""] * len(mix.terms)
+    critics = [t for t, reward in zip(mix.terms, rewards, strict=True) if "critic" in (reward, t.name)]
     if len(critics) != 1:
-        named = ", ".join(term.name or term.reward for term in mix.terms)
         raise ConfigError(
-            f"{source}: {len(critics)} terms are the critic, one is needed; its terms are {named}. Set `name: critic` "
-            "on the term that is meant, or name the reward itself"
+            f"{source}: {len(critics)} terms are the critic, one is needed; its terms are "
+            f"{', '.join(term.name for term in mix.terms)}. Set `name: critic` on the one that is meant, or name the "
+            "reward itself"
         )
     return critics[0]
 

@@ -89,6 +89,33 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--threshold", action="append", default=[], metavar="NAME=VALUE", help="what counts as good")
     check.add_argument("--json", action="store_true", dest="as_json")
 
+    rewards = verb("rewards", _rewards, "list the rewards there are, or write a template for one of your own")
+    rewards.add_argument("action", choices=("list", "new"))
+    rewards.add_argument("file", nargs="?", type=Path, help="new: the file to write, ending in .py")
+    rewards.add_argument("--json", action="store_true", dest="as_json")
+
+    contracts = verb(
+        "check-rewards", _check_rewards, "contract tests on a reward or a mix; exit code 1 if one is broken"
+    )
+    contracts.add_argument("spec", help="a reward, FILE.py:NAME, MODULE:NAME, a preset, a recipe, or a YAML file")
+    contracts.add_argument("overrides", nargs="*", metavar="key=value", help="arguments of the reward, or config keys")
+    contracts.add_argument(
+        "--ladder", action="append", default=[], metavar="WORDS", help="only ladders whose name has these words in it"
+    )
+    contracts.add_argument("--json", action="store_true", dest="as_json")
+
+    score = verb("score", _score, "grade recorded rollouts again, with the same rewards or others; needs no GPU")
+    score.add_argument("source", type=Path, metavar="RUN_OR_FILE", help="a run folder, or one Parquet file of rollouts")
+    score.add_argument(
+        "--rewards", metavar="MIX", help="a YAML file, a recipe, a run folder or a preset (default: its own)"
+    )
+    score.add_argument("--label", help="train (default), validation, before, after or all")
+    score.add_argument("--out", type=Path, metavar="FILE", help="where the new scores go (default: RUN/scores/)")
+    asking = score.add_mutually_exclusive_group()
+    asking.add_argument("--replay", action="store_true", help="read a critic's recorded replies that fit (default)")
+    asking.add_argument("--ask", action="store_true", help="ask critics again, whatever was recorded")
+    score.add_argument("--json", action="store_true", dest="as_json")
+
     doctor = verb("doctor", _doctor, "what this machine can run, what is missing, and the line that installs it")
     doctor.add_argument("--json", action="store_true", dest="as_json")
     return parser
@@ -185,6 +212,38 @@ def _check_critic(options: argparse.Namespace) -> int:
         repeats=options.repeat,
         references=options.references,
         thresholds=options.threshold,
+        as_json=options.as_json,
+    )
+
+
+def _rewards(options: argparse.Namespace) -> int:
+    from . import own_rewards
+
+    console = run_console()
+    if options.action == "list":
+        return own_rewards.list_rewards(console, as_json=options.as_json)
+    if options.file is None:
+        raise ConfigError("rewards new: which file? For instance: ar1-rl rewards new my_reward.py")
+    check = own_rewards.write_template(options.file)
+    console.print(f"Wrote {options.file}. Check it with: {check}", soft_wrap=True, markup=False)
+    return 0
+
+
+def _check_rewards(options: argparse.Namespace) -> int:
+    from . import check_rewards
+
+    return check_rewards.run(options.spec, options.overrides, options.ladder, run_console(), as_json=options.as_json)
+
+
+def _score(options: argparse.Namespace) -> int:
+    from . import score
+
+    return score.run(
+        options.source,
+        rewards=options.rewards,
+        label=options.label,
+        out=options.out,
+        ask=options.ask,
         as_json=options.as_json,
     )
 
