@@ -112,7 +112,9 @@ def _few_marks(text: str) -> str:
 @lru_cache(maxsize=64)
 def _separator(words: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(re.escape(word).replace("_", "[ _-]") for word in words)
-    return re.compile(rf"\b({names})\b[\s*_\"'/().-]*(?:\([^()]{{0,24}}\))?[\s*_\"'/().-]*([:=]|is\b)", re.IGNORECASE)
+    return re.compile(
+        rf"(?<![^\W_])({names})(?![^\W_])[\s*_\"'/().-]*(?:\([^()]{{0,24}}\))?[\s*_\"'/().-]*([:=]|is\b)", re.IGNORECASE
+    )
 
 
 def _with_a_comma(match: re.Match[str]) -> str:

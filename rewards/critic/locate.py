@@ -82,10 +82,11 @@ def _fold(text: str) -> str:
 
 
 def _without_thought(text: str) -> str:
-    """Blanks in place of what was thought aloud; a thought without an end hides all that follows."""
+    """Empty lines in place of what was thought aloud; a thought without an end hides all that follows."""
     begin = max((match.end() for match in _THOUGHT_ENDS.finditer(text)), default=0)
     opened = _THOUGHT_BEGINS.search(text, begin)
-    return " " * begin + text[begin : opened.start() if opened else None]
+    blank = " " * (begin - 1) + "\n" if begin else ""
+    return blank + text[begin : opened.start() if opened else None]
 
 
 # JSON objects
@@ -127,7 +128,7 @@ def _place_in(text: str, found: _Object, criterion: Criterion) -> Place:
     values = [value for key, value in found.pairs if key == criterion.name]
     if not values:
         raise CriticError(f"the verdict has no {criterion.name!r}, only {_keys(found)}", cause="NoVerdict")
-    if any(value != values[0] for value in values):
+    if any(value != values[0] for value in values[1:]):
         raise CriticError(f"the verdict has {criterion.name!r} several times: {values}", cause="Ambiguous")
     keys = list(re.finditer(rf'"{criterion.name}"\s*:\s*"?', text[found.start : found.end]))
     start = found.start + keys[0].end() if len(keys) == 1 else None
@@ -155,7 +156,7 @@ def _line_of(name: str) -> re.Pattern[str]:
     return re.compile(
         rf"""(?:^(?P<lead>[^\w\n>]{{0,16}})|[.!?;)][ \t]+(?P<inner>[*_`"']*))
              (?:(?:my|the|final|overall|total)[ \t]+){{0,3}}
-             (?P<open>[*_`"']*){label}\b(?:[ \t]*\([^()\n]{{0,24}}\))?(?P<close>[*_`"']*)[ \t]*
+             (?P<open>[*_`"']*){label}(?![^\W_])(?:[ \t]*\([^()\n]{{0,24}}\))?(?P<close>[*_`"']*)[ \t]*
              (?:[:=]|->|→|is\b)(?P<value>[^\n]*)""",
         re.IGNORECASE | re.MULTILINE | re.VERBOSE,
     )

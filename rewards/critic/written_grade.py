@@ -15,9 +15,9 @@ SHOWN_CHARACTERS = 40
 """Of a wrong grade, this much is told."""
 
 _MARKUP = " \t*_`\"'(["
-_FIGURE = re.compile(r"[-+]?\d{1,9}(?:[.,]\d{1,9})?(?!\d)")
-_ALONE = re.compile(r"\s*([-+]?\d{1,9}(?:[.,]\d{1,9})?(?:\s*/\s*\d{1,9})?)[\s.*_`]*(?:\n|$)")
-_OUT_OF = re.compile(r"\s*(?:/|out\s+of|of|von|sur|de)\s*(\d{1,9}(?:\.\d{1,9})?)", re.IGNORECASE)
+_FIGURE = re.compile(r"[-+]?[0-9]{1,9}(?:[.,][0-9]{1,9})?(?!\d)")
+_ALONE = re.compile(r"\s*([-+]?[0-9]{1,9}(?:[.,][0-9]{1,9})?(?:\s*/\s*[0-9]{1,9})?)[\s.*_`]*(?:\n|$)")
+_OUT_OF = re.compile(r"\s*(?:/|out\s+of|of|von|sur|de)\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)", re.IGNORECASE)
 _HEDGE = re.compile(r"\W*(?:or|and|to|till|maybe|perhaps|possibly|minus|plus|oder|bis|ou|o)\b|\s*[?~±]", re.IGNORECASE)
 _AFTER = re.compile(r"[\s.,;:!)\]}|*_`\"'—–(]")
 
