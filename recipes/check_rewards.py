@@ -18,8 +18,9 @@ from ar1_rl.config import apply_overrides, read_yaml
 from ar1_rl.errors import ConfigError
 from ar1_rl.plugins import is_spec
 from rewards.contracts import CONTRACTS, ContractResult, check_reward, shipped_bank
-from rewards.loading import BUILT_IN, PRESETS, build_mix, load_preset, load_reward
+from rewards.loading import BUILT_IN, build_mix, load_preset, load_reward
 from rewards.mix import Mix
+from rewards.presets import PRESETS
 from rewards.terms import Term
 
 from . import catalogue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,7 @@ def load_corpus(config: RunConfig, console: Console) -> Corpus:
         skipped += left_out
     if skipped:
         console.print("Left out of the logs: " + ", ".join(f"{reason} {n}" for reason, n in sorted(skipped.items())))
+    _check_apart(splits)
     console.print("Scenes: " + ", ".join(f"{split} {len(scenes)}" for split, scenes in splits.items()))
     rng = np.random.default_rng([config.seed, 1])
     wanted = config.grpo.steps * config.grpo.scenes_per_step
@@ -79,10 +80,23 @@ def load_split(
         held_out=source.held_out,
         on_bad_log="skip",
         count=wanted,
+        arguments=source.arguments,
     )
     if not scenes:
         raise SceneError(f"no {split} scenes from source {source.source!r}; left out: {dict(left_out)}")
     return scenes, left_out
+
+
+def _check_apart(splits: Mapping[Split, Sequence[Scene]]) -> None:
+    """SceneError where two splits hold windows of one drive."""
+    home: dict[str, Split] = {}
+    for split, scenes in splits.items():
+        for scene in scenes:
+            if home.setdefault(scene.episode, split) != split:
+                raise SceneError(
+                    f"episode {scene.episode!r} has scenes in {home[scene.episode]} and in {split}; "
+                    "a drive belongs whole into one split, or the evaluation sees what was trained on"
+                )
 
 
 def _generated(seed: int, split: Split, count: int, console: Console | None) -> list[Scene]:
@@ -100,10 +114,16 @@ def _examples(config: RunConfig, scenes: Sequence[Scene], console: Console) -> l
     """What SFT is taught: reference traces, with the configured faults in the synthetic ones."""
     if config.sft is None:
         return []
-    examples = [_example(scene, config) for scene in scenes if scene.reference is not None]
+    whole = [scene for scene in scenes if scene.reference is not None and scene.future_T3 is not None]
+    examples = [_example(scene, config) for scene in whole]
     if config.sft.pretrain_scenes:
         extra = _generated(config.seed, "train", config.sft.pretrain_scenes, console)
         examples += [_example(scene, config) for scene in extra]
+    if not examples:
+        raise SceneError(
+            f"SFT learns from scenes with a reference trace and an expert's future, and none of the {len(scenes)} "
+            "train scenes has both; leave `sft` out of the config, or set sft.pretrain_scenes"
+        )
     faults = Counter(e.trace.fault for e in examples if e.trace.fault is not None)
     if faults:
         shares = ", ".join(f"{name} {n / len(examples):.1%}" for name, n in sorted(faults.items()))

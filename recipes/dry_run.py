@@ -12,6 +12,8 @@ from ar1_rl.driving import Completion, Scene, Trajectory
 from ar1_rl.policy.config import codec_by_name
 from rollouts import vectorised
 from rollouts.describe import describe
+from rollouts.dialogue import text_of
+from rollouts.prompts import prompt_builder
 
 from .corpus import load_split
 from .run_config import RunConfig
@@ -28,9 +30,10 @@ def dry_run(config: RunConfig, console: Console) -> int:
     for split, scenes in splits.items():
         table.add_row(f"{split} scenes", f"{len(scenes)} read from {config.scenes.source}")
     scenes = splits["train"]
-    table.add_row("a prompt", describe(scenes[0].observation))
+    table.add_row("a prompt", _prompt(config, scenes[0]))
     mix = config.rewards.build()
-    scored = mix.score([_expert(scene) for scene in scenes], scenes)
+    driven = [scene for scene in scenes if scene.future_T3 is not None]
+    scored = mix.score([_expert(scene) for scene in driven], driven)
     table.add_row("rewards", ", ".join(f"{term.name} x {term.weight:g}" for term in mix.terms))
     table.add_row("reward of the expert", ", ".join("-" if m.value is None else f"{m.value:.2f}" for m in scored))
     for name, result in _arithmetic(config).items():
@@ -40,6 +43,15 @@ def dry_run(config: RunConfig, console: Console) -> int:
     console.print(table)
     console.print(f"Checked in {time.monotonic() - started:.1f} s; no model was loaded")
     return 0
+
+
+def _prompt(config: RunConfig, scene: Scene) -> str:
+    if config.rollouts.prompt is None:
+        return describe(scene.observation)
+    codec = codec_by_name(config.policy.codec)
+    (tokens,) = codec.encode_history(scene.observation.history_T3[None])
+    messages = prompt_builder(config.rollouts)(scene.observation, codec.to_text(tokens))
+    return "\n".join(text_of(message["content"]) for message in messages)
 
 
 def _expert(scene: Scene) -> Completion:

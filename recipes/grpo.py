@@ -21,10 +21,12 @@ from rollouts.config import SamplingConfig
 from rollouts.dialogue import Dialogue
 from rollouts.engine import Engine
 from rollouts.policy import Policy
+from rollouts.prompts import prompt_builder
 from rollouts.record import Rollout
 from rollouts.store import RolloutStore, rollout_row
 
 from .evaluate import score_columns
+from .reward_state import FailureStop, reward_callback
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
@@ -78,6 +80,7 @@ class PolicyTraining:
     def __init__(
         self, config: RunConfig, policy_path: Path, scenes: Sequence[Scene], folder: RunFolder, console: Console
     ) -> None:
+        from accelerate.utils import gather_object
         from datasets import Dataset
 
         from ar1_rl.grpo.trainer import PolicyTrainer
@@ -85,22 +88,28 @@ class PolicyTraining:
 
         self.config, self.folder, self.console = config, folder, console
         model, tokenizer = load(str(policy_path), config.policy.dtype)
-        self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec))
+        self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
         self.mix = config.rewards.build()
         self.loop = RolloutLoop(
             scenes={scene.id: scene for scene in scenes},
             store=RolloutStore(folder.rollouts),
             seed=config.seed,
         )
-        reward = CompositeReward(
-            mix=self.mix, parse=self.loop.parse, scenes=self.loop.scenes, on_scored=self.loop.record
+        self.failures = FailureStop()
+        self.reward = CompositeReward(
+            mix=self.mix,
+            parse=self.loop.parse,
+            scenes=self.loop.scenes,
+            on_scored=self.loop.record,
+            gather=gather_object,
+            on_exceeded=self.failures.tell,
         )
         prompts = self.dialogue.prompts([scene.observation for scene in scenes])
         rows = [{"prompt": p, "scene_id": scene.id} for p, scene in zip(prompts, scenes, strict=True)]
         with _engine_settings(config):
             self.trainer = PolicyTrainer(
                 model=model,
-                reward_funcs=[reward],
+                reward_funcs=[self.reward],
                 args=grpo_arguments(config, folder.checkpoints / "grpo-trainer"),
                 train_dataset=Dataset.from_list(rows),
                 processing_class=tokenizer,
@@ -128,8 +137,10 @@ class PolicyTraining:
                 bar.advance(int(resume_from.name.split("-")[-1]))
             self.trainer.add_callback(step_callback("grpo", self.folder, bar, stop, note="reward"))
             self.trainer.add_callback(_validation_callback(self, validation))
+            self.trainer.add_callback(reward_callback(self.reward, self.failures, resume_from))
             self.trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
         stop.check()
+        self.failures.check()
         self._load_best()
 
     def validate(self, scenes: Sequence[Scene], step: int) -> dict[str, float]:

@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ar1_rl.errors import Ar1RlError, ConfigError
-from rewards.loading import BUILT_IN, PRESETS, installed_rewards, load_preset, load_reward
+from rewards.loading import BUILT_IN, installed_rewards, load_preset, load_reward
+from rewards.presets import PRESETS
 from rewards.terms import Term
 
 from .reward_template import TEMPLATE

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from ar1_rl.config import ConfigModel
 from ar1_rl.grpo.config import GrpoConfig
+from ar1_rl.plugins import is_spec
 from ar1_rl.policy.config import PolicyConfig
 from ar1_rl.scenes.faults import FaultConfig
 from rewards.loading import MixConfig
-from rollouts.config import EngineConfig, SamplingConfig
+from rollouts.config import EngineConfig, PromptConfig, SamplingConfig
+
+SCENE_SOURCES = ("synthetic", "argoverse2", "kitti_odometry", "real_logs")
 
 
 class ScenesConfig(ConfigModel):
     """Where scenes come from, and how many of each split."""
 
-    source: Literal["synthetic", "argoverse2", "kitti_odometry", "real_logs"] = "synthetic"
+    source: str = "synthetic"
+    """"synthetic", "argoverse2", "kitti_odometry", "real_logs", or your own by `path/to/file.py:name`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of a source of your own."""
     root: str | None = None
     """Folder of real logs; unset: the environment variable AR1_RL_DATA, else ../shared/data."""
     train: int | None = Field(None, ge=1)
@@ -28,6 +34,17 @@ class ScenesConfig(ConfigModel):
     """Between the windows that are cut from one real log."""
     held_out: tuple[str, ...] = Field((), strict=False)
     """Real logs kept whole for the test split; unset: the library's own split by log."""
+
+    @model_validator(mode="after")
+    def _source_is_known(self) -> ScenesConfig:
+        if is_spec(self.source):
+            return self
+        if self.source not in SCENE_SOURCES:
+            names = ", ".join(SCENE_SOURCES)
+            raise ValueError(f"source: got {self.source!r}, allowed {names}, or your own by 'path/to/file.py:name'")
+        if self.arguments:
+            raise ValueError(f"arguments: the source {self.source!r} takes none; they go with a source of your own")
+        return self
 
 
 class SftConfig(ConfigModel):
@@ -62,8 +79,8 @@ class EvalConfig(ConfigModel):
         )
 
 
-class RolloutsConfig(EngineConfig, SamplingConfig):
-    """The engine, and how training rollouts are drawn."""
+class RolloutsConfig(EngineConfig, SamplingConfig, PromptConfig):
+    """The engine, the prompt, and how training rollouts are drawn."""
 
 
 class RunConfig(ConfigModel):
@@ -79,3 +96,10 @@ class RunConfig(ConfigModel):
     rewards: MixConfig
     grpo: GrpoConfig = GrpoConfig()
     eval: EvalConfig = EvalConfig()
+
+    @field_validator("rewards")
+    @classmethod
+    def _rewards_can_train(cls, rewards: MixConfig) -> MixConfig:
+        if rewards.training_fault is not None:
+            raise ValueError(rewards.training_fault)
+        return rewards

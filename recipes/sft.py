@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from ar1_rl.driving import Scene, TrajectoryCodec
 from ar1_rl.policy.config import codec_by_name
 from ar1_rl.report.progress import progress
 from ar1_rl.scenes.faults import LabelledTrace
-from rollouts.dialogue import Dialogue
+from rollouts.dialogue import Dialogue, text_of
+from rollouts.prompts import prompt_builder
 
 from .run_config import RunConfig
 from .run_folder import RunFolder
@@ -54,7 +55,7 @@ def fine_tune(
 
     codec = codec_by_name(config.policy.codec)
     model, tokenizer = _starting_point(config, examples, codec)
-    dialogue = Dialogue.of(tokenizer, codec)
+    dialogue = Dialogue.of(tokenizer, codec, prompt_builder(config.rollouts))
     rows = _dataset(dialogue, examples, console)
     parameters = sum(p.numel() for p in model.parameters())
     console.print(f"SFT: {len(rows)} traces, {parameters / 1e6:.2f} M parameters, {config.sft.steps} steps")
@@ -104,9 +105,19 @@ def _starting_point(
     from ar1_rl.policy.tiny import build_model, build_tokenizer
     from rollouts.describe import VOCABULARY
 
-    texts = [" ".join(VOCABULARY), *(e.trace.text for e in examples)]
+    texts = [" ".join(VOCABULARY), *(e.trace.text for e in examples), *_words_of_own_prompts(config, examples)]
     tokenizer = build_tokenizer(texts, codec)
     return build_model(tokenizer, config.policy.tiny, config.seed), tokenizer
+
+
+def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Iterator[str]:
+    """What a prompt builder of the user's own writes: a word-level tokenizer must have met its words."""
+    if config.rollouts.prompt is None:
+        return
+    build = prompt_builder(config.rollouts)
+    for example in examples:
+        for message in build(example.scene.observation, ""):
+            yield text_of(message["content"])
 
 
 def _dataset(dialogue: Dialogue, examples: Sequence[Example], console: Console) -> Dataset:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ar1_rl.report.progress import Progress
 
 from .run_folder import RunFolder
 from .stopping import StopFlag
+
+FAILURES = "failures/"
+"""Prefix of the counts of failed judgements, `failures/<reward>/<cause>`."""
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -46,6 +50,17 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
             if logs and "train_runtime" not in logs and state.is_world_process_zero:
                 folder.append_metrics({"stage": stage, "step": state.global_step, **logs})
                 if note in logs:
-                    bar.advance(0, note=f"{note} {float(logs[note]):.3f}")
+                    bar.advance(0, note=progress_note(logs, note))
 
     return StepCallback()
+
+
+def progress_note(logs: Mapping[str, Any], figure: str) -> str:
+    """One figure, and the judgements that failed in this step by reward and cause."""
+    failures = [
+        f"{name.removeprefix(FAILURES).replace('/', ' ')} {float(value):.0f}"
+        for name, value in logs.items()
+        if name.startswith(FAILURES) and float(value) > 0
+    ]
+    failed = f", failed: {', '.join(failures)}" if failures else ""
+    return f"{figure} {float(logs[figure]):.3f}{failed}"

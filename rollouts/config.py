@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ar1_rl.config import ConfigModel
 
@@ -17,6 +17,21 @@ class SamplingConfig(ConfigModel):
     temperature: float = Field(1.0, gt=0.0)
     top_p: float = Field(1.0, gt=0.0, le=1.0)
     max_completion_tokens: int = Field(80, ge=8)
+
+
+class PromptConfig(ConfigModel):
+    """What a policy is asked with."""
+
+    prompt: str | None = None
+    """A prompt builder of your own by `path/to/file.py:name` or `package.module:name`; unset: the scene in words."""
+    prompt_arguments: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of a prompt builder of your own."""
+
+    @model_validator(mode="after")
+    def _arguments_have_a_builder(self) -> PromptConfig:
+        if self.prompt_arguments and self.prompt is None:
+            raise ValueError("prompt_arguments: they go with `prompt`, a prompt builder of your own")
+        return self
 
 
 class EngineConfig(ConfigModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,6 @@ from ar1_rl.driving import (
     COT_START,
     FUTURE_END,
     FUTURE_START,
-    HISTORY_END,
-    HISTORY_START,
     Completion,
     Observation,
     TokenLayout,
@@ -23,22 +21,10 @@ from ar1_rl.driving import (
 )
 from ar1_rl.policy.vocabulary import token_layout
 
-from .describe import describe
+from .prompts import Message, PromptBuilder, text_prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Message = dict[str, Any]
-"""A chat message: role, and content as a list of parts (text or image)."""
-
-PromptBuilder = Callable[[Observation, str], list[Message]]
-"""Messages from an observation and its history, written as trajectory tokens."""
-
-
-def text_prompt(observation: Observation, history: str) -> list[Message]:
-    """The observation in words, and the history as tokens."""
-    text = f"{describe(observation)} {HISTORY_START}{history}{HISTORY_END}"
-    return [{"role": "user", "content": [{"type": "text", "text": text}]}]
 
 
 @dataclass(frozen=True)
@@ -51,9 +37,12 @@ class Dialogue:
     build_prompt: PromptBuilder = text_prompt
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, codec: TrajectoryCodec) -> Dialogue:
+    def of(
+        cls, tokenizer: PreTrainedTokenizerBase, codec: TrajectoryCodec, build_prompt: PromptBuilder = text_prompt
+    ) -> Dialogue:
         """The dialogue of a tokenizer that has the policy tokens; ConfigError if it lacks them."""
-        return cls(tokenizer=tokenizer, codec=codec, layout=token_layout(tokenizer, codec))
+        layout = token_layout(tokenizer, codec)
+        return cls(tokenizer=tokenizer, codec=codec, layout=layout, build_prompt=build_prompt)
 
     def prompts(self, observations: Sequence[Observation]) -> list[list[Message]]:
         """Chat messages of each observation."""
@@ -63,7 +52,7 @@ class Dialogue:
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The prompt as the tokenizer's chat template writes it, ready for the policy to go on."""
-        flat = [{**message, "content": _text(message["content"])} for message in messages]
+        flat = [{**message, "content": text_of(message["content"])} for message in messages]
         return str(self.tokenizer.apply_chat_template(flat, tokenize=False, add_generation_prompt=True))
 
     def completion_texts(
@@ -90,7 +79,8 @@ class Dialogue:
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=False))
 
 
-def _text(content: str | Sequence[dict[str, Any]]) -> str:
+def text_of(content: str | Sequence[dict[str, Any]]) -> str:
+    """The words of a message's content, without its images."""
     if isinstance(content, str):
         return content
     return "".join(part["text"] for part in content if part["type"] == "text")

@@ -1,4 +1,6 @@
-"""Where scenes come from: generated ones and real logs. A source is added here, in `LOG_SOURCES`, and nowhere else.
+"""Where scenes come from: generated ones, real logs, and sources of a user's own.
+
+A source of the library's is added here, in `LOG_SOURCES`, and nowhere else; a user's is named by its place (`own.py`).
 
 A new log format is a module with a `SOURCE: LogSource` (how logs are found, named and read); resampling, windows,
 splits and reference traces follow from that. `SOURCES` maps every name a config may use to its loader.
@@ -7,16 +9,19 @@ splits and reference traces follow from that. `SOURCES` maps every name a config
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError, SceneError
+from ar1_rl.plugins import is_spec, load_object
 
 from . import argoverse2, kitti_odometry
 from .logs import SPLITS, LogSource, data_root, split_logs
+from .own import WHAT, own_scenes
 from .windows import WindowConfig, cut_windows
 
 LOG_SOURCES: dict[str, LogSource] = {
@@ -44,11 +49,14 @@ def load_scenes(
     on_bad_log: Literal["raise", "skip"] = "raise",
     seed: int = 0,
     count: int | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> tuple[list[Scene], Counter[str]]:
     """Scenes of a source and what was left out of it, by reason.
 
     Args:
-        source_name: "synthetic", one log format by name, or "real_logs" for all formats found beneath `root`.
+        source_name: "synthetic", one log format by name, "real_logs" for all formats found beneath `root`, or a
+            source of one's own by `path/to/file.py:name` or `package.module:name`: a callable `(split) -> scenes`, or a
+            `LogSource`, of which windows, splits and reference traces are made as of the built-in formats.
         root: folder with real logs; default $AR1_RL_DATA, else ../shared/data.
         split: "train", "validation", "test" or, of real logs, "all"; see `split_logs`.
         stride_s: time between the windows of a log [s].
@@ -57,17 +65,27 @@ def load_scenes(
         on_bad_log: a log that cannot be read stops the call with its SceneError, or is counted as skipped.
         seed: of the synthetic scenes.
         count: number of synthetic scenes (default 1,000); of real logs, see `thinned` (default all).
+        arguments: keyword arguments of a source of one's own.
 
     Raises:
         ConfigError: an unknown source or split.
         SceneError: no folder, no logs in it, or a log that cannot be read; the message names file and reason.
     """
-    if source_name not in SOURCES:
-        raise ConfigError(f"scene source: got {source_name!r}, allowed {', '.join(SOURCES)}")
+    loader = SOURCES.get(source_name)
+    if is_spec(source_name):
+        own = load_object(source_name, what=WHAT)
+        if not isinstance(own, LogSource):
+            return own_scenes(source_name, split, arguments or {}, count), Counter()
+        loader = partial(_logs, {own.name: own})
+    if loader is None:
+        raise ConfigError(
+            f"scene source: got {source_name!r}, allowed {', '.join(SOURCES)}, or your own by 'path/to/file.py:name' "
+            "or 'package.module:name'"
+        )
     allowed = SPLITS if source_name == "synthetic" else (*SPLITS, "all")
     if split not in allowed:
         raise ConfigError(f"split of {source_name}: got {split!r}, allowed {', '.join(allowed)}")
-    return SOURCES[source_name](
+    return loader(
         root=root,
         split=split,
         window=WindowConfig(stride_s=stride_s),
@@ -87,7 +105,7 @@ def _synthetic(*, split: str, seed: int, count: int | None, **_: object) -> tupl
 
 
 def _logs(
-    names: Sequence[str],
+    sources: Mapping[str, LogSource],
     *,
     root: str | Path | None,
     split: str,
@@ -98,14 +116,14 @@ def _logs(
     count: int | None,
     **_: object,
 ) -> tuple[list[Scene], Counter[str]]:
-    paths, skipped = _find(data_root(root), names)
+    paths, skipped = _find(data_root(root), sources)
     splits = split_logs(list(paths), held_out)
     scenes: list[Scene] = []
     for episode, path in paths.items():
         if split not in ("all", splits[episode]):
             continue
         try:
-            log = LOG_SOURCES[episode.split("/")[0]].read(path)
+            log = sources[episode.split("/")[0]].read(path)
         except SceneError as error:
             if on_bad_log == "raise":
                 raise
@@ -138,12 +156,11 @@ def thinned(scenes: Sequence[Scene], count: int) -> list[Scene]:
     return [scene for episode in by_log for scene in kept[episode]]
 
 
-def _find(root: Path, names: Sequence[str]) -> tuple[dict[str, Path], Counter[str]]:
+def _find(root: Path, sources: Mapping[str, LogSource]) -> tuple[dict[str, Path], Counter[str]]:
     """Episode -> path of every log beneath the folder; further copies of a log are counted as skipped."""
     paths: dict[str, Path] = {}
     skipped: Counter[str] = Counter()
-    for name in names:
-        source = LOG_SOURCES[name]
+    for name, source in sources.items():
         for path in source.find(root):
             episode = f"{name}/{source.name_of(path)}"
             if episode in paths:
@@ -151,7 +168,7 @@ def _find(root: Path, names: Sequence[str]) -> tuple[dict[str, Path], Counter[st
             else:
                 paths[episode] = path
     if not paths:
-        looked = "; ".join(f"{name}: {LOG_SOURCES[name].layout}" for name in names)
+        looked = "; ".join(f"{name}: {source.layout}" for name, source in sources.items())
         raise SceneError(f"no logs beneath {root}; looked for {looked}. Set AR1_RL_DATA to the folder that holds them")
     return paths, skipped
 
@@ -163,9 +180,5 @@ def _annotated(scenes: list[Scene]) -> list[Scene]:
     return [s if t is None else replace(s, annotations=(t,)) for s, t in zip(scenes, traces, strict=True)]
 
 
-def _one_format(name: str) -> Callable[..., tuple[list[Scene], Counter[str]]]:
-    return lambda **options: _logs([name], **options)
-
-
-SOURCES.update({"synthetic": _synthetic, "real_logs": lambda **options: _logs(list(LOG_SOURCES), **options)})
-SOURCES.update({name: _one_format(name) for name in LOG_SOURCES})
+SOURCES.update({"synthetic": _synthetic, "real_logs": partial(_logs, LOG_SOURCES)})
+SOURCES.update({name: partial(_logs, {name: source}) for name, source in LOG_SOURCES.items()})
