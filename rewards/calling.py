@@ -114,8 +114,22 @@ class BackgroundLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="async-rewards", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+                threading.Thread(target=_run, args=(self._loop,), name="async-rewards", daemon=True).start()
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def close(self) -> None:
+        """Stop the loop and its thread; a coroutine submitted later starts a new one."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
 
 
 def _call_one(term: Term, completion: Completion, scene: Scene) -> Score:

@@ -7,11 +7,13 @@ kind it is; of a refusal, the server's message, without the key.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
 import openai
 
 MESSAGE_CHARACTERS = 200
@@ -38,6 +40,11 @@ class Reply:
     prompt_tokens: int | None = None
     """None where the server does not tell."""
     completion_tokens: int | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the reply ended where it had reached its longest."""
+        return self.finish_reason == "length"
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def read_error(error: Exception, timeout_s: float, clean: Callable[[str], str]) 
         told = f": {clean(_message(error))[:MESSAGE_CHARACTERS]}" if status in TOLD_STATUS else ""
         retry = status in RETRIED_STATUS or status >= 500
         return Failure(cause, f"status {status}{told}", retry, _retry_after_s(error.response.headers))
-    if isinstance(error, openai.APIConnectionError | httpx.TransportError | OSError):
+    if isinstance(error, openai.APIConnectionError | OSError):
         return Failure("Transport", "no connection, or it broke off", retry=True)
     return Failure(type(error).__name__, f"the request failed with {type(error).__name__}")
 
@@ -102,19 +109,15 @@ def _message(error: openai.APIStatusError) -> str:
     return message if isinstance(message, str) else "no message"
 
 
-def _retry_after_s(headers: httpx.Headers) -> float | None:
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds from `retry-after-ms`, or from `retry-after` in seconds or as a date."""
-    from email.utils import parsedate_to_datetime
-
     for name, unit_s in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) * unit_s
         except (KeyError, ValueError):
             continue
-        return seconds if 0.0 <= seconds < float("inf") else None
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
-        from datetime import UTC, datetime
-
         return max(0.0, (parsedate_to_datetime(headers["retry-after"]) - datetime.now(UTC)).total_seconds())
     except (KeyError, ValueError, TypeError):
         return None

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
 
-from .limits import Limiter, Limits
 from .answer import Failure, Reply, cleaner, read_body, read_error
+from .limits import Limiter, Limits
 from .rotation import Rotation
 
 NO_KEY = "none"
@@ -81,15 +81,11 @@ class _Call:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Lane:
-    """A connection to each server, used by one request at a time.
+_Lane = tuple[openai.AsyncOpenAI, ...]
+"""A connection to each server, used by one request at a time.
 
-    One pool for all would be searched from end to end at every request, which takes longer than all else together.
-    """
-
-    http: httpx.AsyncClient
-    sdks: tuple[openai.AsyncOpenAI, ...]
+One pool for all would be searched from end to end at every request, which takes longer than all the rest of it.
+"""
 
 
 @dataclass
@@ -104,7 +100,7 @@ class CriticClient:
         self._clean = cleaner(self.key)
         self._limiter = Limiter(settings.limits)
         self._rotation = Rotation(len(settings.base_urls), settings.rest_s)
-        self._ssl = httpx.create_ssl_context()
+        self._tls = ssl.create_default_context()
         self._lanes: list[_Lane] = []
         self._free_lanes: list[_Lane] = []
 
@@ -120,7 +116,8 @@ class CriticClient:
     async def close(self) -> None:
         """Close all connections."""
         for lane in self._lanes:
-            await lane.http.aclose()
+            for sdk in lane:
+                await sdk.close()
 
     async def _ask(self, call: _Call) -> Answer:
         retrying = AsyncRetrying(
@@ -129,7 +126,7 @@ class CriticClient:
             retry=retry_if_result(lambda outcome: isinstance(outcome, Failure) and outcome.retry),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        outcome = await retrying(self._attempt, call)
+        outcome: Reply | Failure = await retrying(self._attempt, call)
         call.streak.count(outcome)
         return Answer(outcome, call.base_url, call.attempts, call.seconds)
 
@@ -150,7 +147,7 @@ class CriticClient:
             lane = self._free_lanes.pop() if self._free_lanes else self._new_lane()
             started_s = time.monotonic()
             try:
-                outcome = await self._send(lane.sdks[server], call.request)
+                outcome = await self._send(lane[server], call.request)
             finally:
                 self._free_lanes.append(lane)
             ended_s = time.monotonic()
@@ -164,22 +161,26 @@ class CriticClient:
         try:
             # The SDK's own timeout starts anew with each byte, and a server may send one now and then.
             async with asyncio.timeout(self.settings.timeout_s):
-                response = await sdk.post("/chat/completions", cast_to=httpx.Response, body=dict(request))
-            return read_body(response.content, self._clean)
+                # As `extra_body`, since checking messages against their types takes the SDK longer than sending them.
+                raw = await sdk.chat.completions.with_raw_response.create(model="", messages=[], extra_body=request)
+            return read_body(raw.content, self._clean)
         except Exception as error:
             return read_error(error, self.settings.timeout_s, self._clean)
 
     def _new_lane(self) -> _Lane:
-        settings = self.settings
-        http = httpx.AsyncClient(verify=self._ssl, timeout=settings.timeout_s, follow_redirects=True)
-        sdks = tuple(
+        lane = tuple(
             openai.AsyncOpenAI(
-                base_url=url, api_key=self.key, timeout=settings.timeout_s, max_retries=0, http_client=http
+                base_url=url,
+                api_key=self.key,
+                timeout=self.settings.timeout_s,
+                max_retries=0,
+                # A TLS context of its own for each would take as long to set up as a request takes.
+                http_client=openai.DefaultAsyncHttpxClient(verify=self._tls),
             )
-            for url in settings.base_urls
+            for url in self.settings.base_urls
         )
-        self._lanes.append(_Lane(http, sdks))
-        return self._lanes[-1]
+        self._lanes.append(lane)
+        return lane
 
     def _note(self, server: int, outcome: Reply | Failure, now_s: float) -> None:
         if isinstance(outcome, Reply):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ar1_rl.errors import ConfigError
@@ -22,6 +22,10 @@ class Price:
     prompt: float
     completion: float
 
+    def money(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """What so many tokens cost."""
+        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / TOKENS_PER_PRICE
+
 
 @dataclass(frozen=True)
 class PriceTable:
@@ -32,7 +36,10 @@ class PriceTable:
 
     @classmethod
     def read(cls, raw: Any) -> PriceTable:
-        """From a config: `{currency: USD, models: {judge-8b: {prompt: 0.2, completion: 0.8}}}`; ConfigError lists all faults."""
+        """From a config, `{currency: USD, models: {judge-8b: {prompt: 0.2, completion: 0.8}}}`.
+
+        ConfigError lists all faults.
+        """
         if isinstance(raw, PriceTable):
             return raw
         shape = "prices: allowed is {currency: NAME, models: {MODEL: {prompt: MONEY, completion: MONEY}}}"
@@ -49,11 +56,6 @@ class PriceTable:
             raise ConfigError("; ".join(faults))
         return cls(raw["currency"], {model: Price(**price) for model, price in raw["models"].items()})
 
-    def money(self, model: str, prompt_tokens: float, completion_tokens: float) -> float:
-        """What a call costs; the model must be in the table."""
-        price = self.models[model]
-        return (price.prompt * prompt_tokens + price.completion * completion_tokens) / TOKENS_PER_PRICE
-
 
 def _is_price(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
@@ -61,28 +63,28 @@ def _is_price(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Usage:
-    """Counted over a batch or a run. Sums with `+`, and `-` gives what came in between."""
+    """Counted over a batch or a run. Sums with `+`; `-` gives what came in between."""
 
-    graded: int = 0
-    """Rollouts that were put before the critic, and had something to grade."""
+    rollouts: int = 0
+    """Put before the critic with something to grade."""
     calls: int = 0
-    """Distinct requests made; the other rollouts were answered from the cache or had the same text as another."""
+    """Distinct requests; the other rollouts were answered from the cache, or had the same text as a sibling."""
     cached: int = 0
     """Rollouts answered from the cache."""
     failed: int = 0
-    """Calls without a grade."""
+    """Calls that brought no grade."""
     attempts: int = 0
     """Requests sent, those tried again included."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     untold: int = 0
-    """Calls that were answered without a count of tokens; their tokens and money are not in these sums."""
+    """Calls answered without a count of tokens: their tokens and their money are not in these sums."""
     request_s: float = 0.0
     """Seconds that requests were in flight, added up."""
     wall_s: float = 0.0
     """Seconds that batches took."""
     money: Mapping[str, float] = field(default_factory=dict)
-    """By currency; empty without a price table."""
+    """By currency; empty without prices."""
 
     def __add__(self, other: Usage) -> Usage:
         return self._with(other, 1)
@@ -91,41 +93,41 @@ class Usage:
         return self._with(other, -1)
 
     def _with(self, other: Usage, sign: int) -> Usage:
-        counted = {f.name: getattr(self, f.name) + sign * getattr(other, f.name) for f in fields(self)[:-1]}
-        currencies = [*self.money, *(c for c in other.money if c not in self.money)]
-        money = {c: self.money.get(c, 0.0) + sign * other.money.get(c, 0.0) for c in currencies}
-        return Usage(**counted, money=money)
+        counted = {name: getattr(self, name) + sign * getattr(other, name) for name in _COUNTED}
+        return Usage(**counted, money=_summed(self.money, other.money, sign))
 
-    def as_row(self, prefix: str = "") -> dict[str, float]:
+    def as_row(self) -> dict[str, float]:
         """Flat, for a line of metrics: money as `money/<currency>`."""
-        row = {f"{prefix}{name}": value for name, value in asdict(self).items() if name != "money"}
-        return row | {f"{prefix}money/{currency}": amount for currency, amount in self.money.items()}
+        money = {f"money/{currency}": amount for currency, amount in self.money.items()}
+        return {name: getattr(self, name) for name in _COUNTED} | money
+
+
+_COUNTED = tuple(f.name for f in fields(Usage) if f.name != "money")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would ask of a critic. Upper bounds as to calls: nothing is cached, and no two rollouts are equal."""
+    """What a run would ask of a critic: an upper bound, since nothing is taken to be cached or asked twice."""
 
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float | None
-    """At the requests in flight and per minute that are allowed, if a request's latency was given."""
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
     money: Mapping[str, float] = field(default_factory=dict)
+    """By currency; empty without prices."""
 
     def __add__(self, other: Estimate) -> Estimate:
-        currencies = [*self.money, *(c for c in other.money if c not in self.money)]
-        seconds = [s for s in (self.seconds, other.seconds) if s is not None]
         return Estimate(
             self.calls + other.calls,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
-            # Members of an ensemble are asked at the same time.
-            max(seconds, default=None),
-            {c: self.money.get(c, 0.0) + other.money.get(c, 0.0) for c in currencies},
+            _summed(self.money, other.money),
         )
 
 
 def estimate_tokens(characters: float) -> int:
     """Tokens of a text of so many characters."""
     return math.ceil(characters / CHARACTERS_PER_TOKEN)
+
+
+def _summed(one: Mapping[str, float], other: Mapping[str, float], sign: int = 1) -> dict[str, float]:
+    return {c: one.get(c, 0.0) + sign * other.get(c, 0.0) for c in dict.fromkeys([*one, *other])}

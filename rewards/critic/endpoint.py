@@ -1,154 +1,194 @@
-"""A critic behind any OpenAI-compatible endpoint: vLLM, llama.cpp, or a hosted one.
+"""The critic behind an endpoint, as a reward: rollouts -> distinct questions -> cache or model -> verdicts -> scores.
 
 A judge that cannot be reached or gives no grade is a failure (`Score.failure`), never a grade.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import statistics
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ar1_rl.driving import Completion, Scene
-from ar1_rl.errors import ConfigError, CriticError, MissingDependencyError
+from ar1_rl.errors import ConfigError
 
 from ..base import BatchReward, Needs
 from ..score import Score
-from .prompt import FIELDS, build_prompt
-from .verdict import GRADES, read_grade
+from .asking import Asked, ask_distinct, keep, recorded
+from .cache import MAX_BYTES, ReplyCache
+from .connection import IMAGE_TOKENS, Endpoint
+from .cost import Estimate, Usage, estimate_tokens
+from .grading import grade_reply
+from .prompt import MAX_CHARACTERS, CriticPrompt, load_prompt
+from .questions import Question, Questioner
+from .rubric import DEFAULT_RUBRIC, Rubric, load_rubric
+from .settings import AT_LEAST_ONE, NAME, SWITCH, faults_of, is_whole, optional
+from .verdict import ReplyMode, response_format
 
-if TYPE_CHECKING:
-    from openai import OpenAI
+REPLY_TOKENS = 80
+"""For estimates: a sentence or two and the verdict. A critic that thinks first writes ten times as much."""
+MOST_TOP_LOGPROBS = 20
+"""That OpenAI's interface and vLLM's default allow."""
+
+RULES = {
+    "name": NAME,
+    "reason_characters": optional(AT_LEAST_ONE),
+    "expected": SWITCH,
+    "top_logprobs": (
+        lambda value: is_whole(value) and 1 <= value <= MOST_TOP_LOGPROBS,
+        f"a whole number from 1 to {MOST_TOP_LOGPROBS}",
+    ),
+    "images": SWITCH,
+    "cache": (
+        lambda value: value is None or isinstance(value, bool | Path) or (isinstance(value, str) and bool(value)),
+        "the path of a file on a local disk, true for the user's cache folder, or false",
+    ),
+}
 
 
 @dataclass(frozen=True)
-class EndpointCritic(BatchReward):
-    """Grade 0 to 5 of the reasoning against the scene's reference trace, by a language model.
+class EndpointCritic(Endpoint, BatchReward):
+    """Grades the reasoning against the scene's reference trace, by a language model and a rubric."""
 
-    The key is read from the environment variable named `api_key_env`, at the first call, and kept out of every
-    record. `timeout_s` is per attempt; timeouts, resets, 408, 409, 429 and 5xx are tried again `max_retries` times.
-    """
-
-    base_url: str
-    model: str
     name: str = "critic"
-    api_key_env: str | None = None
-    """Unset: the endpoint wants no key."""
-    timeout_s: float = 60.0
-    max_retries: int = 2
-    in_flight: int = 16
-    """Requests at once."""
-    temperature: float = 0.0
-    max_tokens: int = 1024
-    max_characters: int = 4000
-    """Of each graded text, this much is shown to the critic."""
-    prompt: str | None = None
+    rubric: str | Path = DEFAULT_RUBRIC
+    """A shipped one by name, or the path of one's own."""
+    prompt: str | Path | None = None
     """Path of a prompt of one's own, with {reference} and {prediction}."""
+    max_characters: int = MAX_CHARACTERS
+    """Of each graded text, this much is shown to the critic."""
+    reply: ReplyMode = "none"
+    """What the server can hold the reply to: json_schema, choice (vLLM's own; then there is no reason), or none."""
+    reason_characters: int | None = None
+    """Bound of the reason in a JSON schema."""
+    expected: bool = False
+    """Take the grade's expectation from the logprobs; where a reply has none, its grade counts as it is written."""
+    top_logprobs: int = MOST_TOP_LOGPROBS
+    images: bool = False
+    """Show the critic the last frame of the history; a scene without one is not judged."""
+    cache: str | Path | bool | None = None
+    """Keep replies in this file, on a local disk; true: in the user's cache folder."""
+    cache_max_bytes: int = MAX_BYTES
     needs: ClassVar[Needs] = "text"
-    value_range: ClassVar[tuple[float, float]] = (float(GRADES[0]), float(GRADES[-1]))
     waits: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        faults = [
-            f"{field}: got {value!r}, allowed {allowed}"
-            for field, value, good, allowed in (
-                ("base_url", self.base_url, self.base_url.startswith(("http://", "https://")), "http(s)://..."),
-                ("model", self.model, bool(self.model), "the name the endpoint serves"),
-                ("timeout_s", self.timeout_s, self.timeout_s > 0, "above 0"),
-                ("max_retries", self.max_retries, self.max_retries >= 0, "0 or more"),
-                ("in_flight", self.in_flight, self.in_flight >= 1, "1 or more"),
-            )
-            if not good
-        ]
-        if self.api_key_env and self.api_key_env not in os.environ:
-            faults.append(f"api_key_env: the environment variable {self.api_key_env} is not set")
-        if faults:
-            raise ConfigError("critic endpoint: " + "; ".join(faults))
-        missing = [field for field in FIELDS if f"{{{field}}}" not in self.template]
-        if missing:
-            raise ConfigError(f"critic prompt {self.prompt}: placeholders missing: {missing}")
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The rubric's worst and best value."""
+        return self.loaded_rubric.value_range
 
-    @cached_property
-    def template(self) -> str:
-        """The prompt with its placeholders."""
-        if self.prompt is None:
-            return resources.files(__package__).joinpath("prompts/critic.md").read_text(encoding="utf-8")
-        try:
-            return Path(self.prompt).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"critic prompt {self.prompt}: {error.strerror}") from error
-
-    @cached_property
+    @property
     def prompt_hash(self) -> str:
-        """The first 16 hexadecimal digits of the template's SHA-256."""
-        return hashlib.sha256(self.template.encode()).hexdigest()[:16]
+        """Of all that the critic is told beside the graded texts."""
+        return self.loaded_prompt.hash
+
+    @property
+    def usage(self) -> Usage:
+        """What all batches took so far, those before a resume included; the difference of two is what lay between."""
+        return self.__dict__.get("_usage", Usage())
+
+    @cached_property
+    def loaded_rubric(self) -> Rubric:
+        """Criteria, choices and weights."""
+        return load_rubric(self.rubric)
+
+    @cached_property
+    def loaded_prompt(self) -> CriticPrompt:
+        """The prompt with the rubric in it."""
+        return load_prompt(self.prompt, self.loaded_rubric, mode=self.reply, max_characters=self.max_characters)
 
     def score_batch(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[Score]:
-        """Grade a batch with at most `in_flight` requests at once; a failed one is a Score with its cause."""
-        client = self._client
-        with ThreadPoolExecutor(self.in_flight) as pool:
-            return list(pool.map(lambda pair: self._grade(client, *pair), zip(completions, scenes, strict=True)))
+        """Grade a batch; a question that stands in it twice is asked once."""
+        return self.score_draws(completions, scenes, [0] * len(completions))
+
+    def score_draws(
+        self, completions: Sequence[Completion], scenes: Sequence[Scene], draws: Sequence[int]
+    ) -> list[Score]:
+        """Grade a batch in which a row with another draw asks for another sample of the critic's opinion."""
+        start_s = time.perf_counter()
+        rows = [self._questioner.ask(*row) for row in zip(completions, scenes, draws, strict=True)]
+        asked = ask_distinct(self, self._replies, [row for row in rows if isinstance(row, Question)])
+        graded = {key: self._grade(one) for key, one in asked.items()}
+        if self._replies is not None:
+            keep(self._replies, {key: one for key, one in asked.items() if graded[key].value is not None})
+        scores, met = [], set()
+        for row in rows:
+            if isinstance(row, Score):
+                scores.append(row)
+                continue
+            score = graded[row.key]
+            scores.append(replace(score, record={**score.record, "shared": True}) if row.key in met else score)
+            met.add(row.key)
+        self._count(scores, asked, graded, time.perf_counter() - start_s)
+        return scores
+
+    def replay(self, record: Mapping[str, Any]) -> Score:
+        """The score of a recorded reply, read anew by this critic's rubric; the model is not asked."""
+        return self._grade(recorded(record))
+
+    def estimate(
+        self, *, steps: int, rollouts: int, scenes: Sequence[Scene] = (), reply_tokens: int = REPLY_TOKENS
+    ) -> Estimate:
+        """What `steps` with `rollouts` each would take, if predictions are as long as the scenes' references."""
+        references = [scene.reference.text for scene in scenes if scene.reference is not None] or [""]
+        characters = statistics.fmean(len(self.loaded_prompt.text(text, text)) for text in references)
+        prompt_tokens = estimate_tokens(characters) + IMAGE_TOKENS * self.images
+        calls = steps * rollouts
+        tokens = calls * prompt_tokens, calls * reply_tokens
+        return Estimate(calls, *tokens, self.money(*tokens))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What belongs into a checkpoint: the usage."""
+        return {"usage": asdict(self.usage)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on counting where a checkpoint left off."""
+        self.__dict__["_usage"] = Usage(**state["usage"])
 
     @cached_property
-    def _client(self) -> OpenAI:
-        try:
-            from openai import OpenAI
-        except ImportError as error:
-            raise MissingDependencyError("a critic endpoint needs the package openai: pip install openai") from error
-        key = os.environ.get(self.api_key_env, "") if self.api_key_env else "none"
-        if not key:
-            raise ConfigError(f"critic endpoint: the environment variable {self.api_key_env} is empty or not set")
-        return OpenAI(base_url=self.base_url, api_key=key, timeout=self.timeout_s, max_retries=self.max_retries)
+    def _questioner(self) -> Questioner:
+        return Questioner(self.model, self.loaded_prompt, self.sampling, self._form, self.images)
 
-    def _grade(self, client: OpenAI, completion: Completion, scene: Scene) -> Score:
-        if scene.reference is None:
-            return Score(None, why="the scene has no reference trace")
-        if not completion.reasoning:
-            return Score(0.0, why="no reasoning")
-        record: dict[str, object] = {"model": self.model, "prompt_hash": self.prompt_hash}
-        start = time.perf_counter()
-        try:
-            prompt = build_prompt(self.template, scene.reference.text, completion.reasoning, self.max_characters)
-            reply = self._ask(client, prompt, record)
-            value = read_grade(reply)
-        except Exception as error:
-            # The text of a transport error may hold the request with its key, so only its kind is told.
-            told = str(error) if isinstance(error, CriticError) else _kind(error)
-            return Score(None, why=told, record=_timed(record, start), failure=_kind(error))
-        return Score(float(value), why=reply.strip()[:200], record=_timed(record, start))
+    @cached_property
+    def _form(self) -> dict[str, Any]:
+        form = response_format(self.loaded_rubric, self.reply, self.reason_characters)
+        logprobs = {"logprobs": True, "top_logprobs": self.top_logprobs} if self.expected else {}
+        return {**form, **form.pop("extra_body", {}), **logprobs}
 
-    def _ask(self, client: OpenAI, prompt: str, record: dict[str, object]) -> str:
-        """The reply's text; CriticError where there is none or it was cut off."""
-        response: Any = client.chat.completions.create(
-            model=self.model,
-            messages=[{"role": "user", "content": prompt}],
-            temperature=self.temperature,
-            max_tokens=self.max_tokens,
+    @cached_property
+    def _replies(self) -> ReplyCache | None:
+        if self.cache is None or self.cache is False:
+            return None
+        return ReplyCache(None if self.cache is True else self.cache, self.cache_max_bytes)
+
+    def _grade(self, asked: Asked) -> Score:
+        score = grade_reply(asked, self.loaded_rubric, self.expected)
+        return replace(score, record={"prompt_hash": self.prompt_hash, **score.record})
+
+    def _count(
+        self, scores: Sequence[Score], asked: Mapping[str, Asked], graded: Mapping[str, Score], wall_s: float
+    ) -> None:
+        new = [key for key, one in asked.items() if not one.record["cached"]]
+        questions = [score for score in scores if score.record]
+        batch = Usage(
+            rollouts=len(questions),
+            cached=sum(bool(score.record["cached"]) for score in questions),
+            failed=sum(graded[key].failure is not None for key in new),
+            wall_s=wall_s,
         )
-        choices = getattr(response, "choices", None)
-        if not choices or getattr(choices[0], "message", None) is None:
-            raise CriticError("the reply is not a chat completion")
-        reply = choices[0].message.content or ""
-        record["reply"] = reply
-        usage = getattr(response, "usage", None)
-        if usage is not None:
-            record["prompt_tokens"], record["completion_tokens"] = usage.prompt_tokens, usage.completion_tokens
-        if choices[0].finish_reason == "length":
-            raise CriticError(f"the reply was cut off at {self.max_tokens} tokens; raise max_tokens")
-        return reply
+        with self._lock:
+            self.__dict__["_usage"] = sum((asked[key].usage for key in new), self.usage + batch)
 
-
-def _timed(record: dict[str, object], start: float) -> dict[str, object]:
-    return {**record, "seconds": round(time.perf_counter() - start, 3)}
-
-
-def _kind(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    return f"{type(error).__name__}{status}" if status else type(error).__name__
+    def _faults(self) -> list[str]:
+        faults = super()._faults() + faults_of(self, RULES)
+        for load in (lambda: self.loaded_rubric, lambda: self.loaded_prompt, lambda: self._form, lambda: self._replies):
+            try:
+                load()
+            except ConfigError as error:
+                # What needs the rubric fails as the rubric does.
+                faults += [] if str(error) in faults else [str(error)]
+        return faults
