@@ -42,7 +42,7 @@ def run(
     reward, value_range = critic_of(spec, overrides)
     reward = without_cache(reward)
     console = Console(stderr=True) if as_json else run_console()
-    with progress(console, "critic questions", prepare_check(repeats, references).questions) as bar:
+    with progress(console, "critic questions", prepare_check(reward, repeats, references).questions) as bar:
         report = check_critic(
             reward,
             value_range=value_range,
@@ -78,10 +78,14 @@ def critic_of(spec: str, overrides: Sequence[str] = ()) -> tuple[Any, tuple[floa
 
 
 def without_cache(reward: Any) -> Any:
-    """The critic asked afresh each time: a cache would answer the repeats from memory."""
-    if is_dataclass(reward) and not isinstance(reward, type) and any(f.name == "cache" for f in fields(reward)):
-        return replace(reward, **{"cache": None})
-    return reward
+    """The critic, or the ensemble, asked afresh each time: a cache would answer the repeats from memory."""
+    if not is_dataclass(reward) or isinstance(reward, type):
+        return reward
+    names = {field.name for field in fields(reward)}
+    changed: dict[str, Any] = {"cache": None} if "cache" in names else {}
+    if "members" in names:
+        changed["members"] = [without_cache(member) for member in reward.members]
+    return replace(reward, **changed) if changed else reward
 
 
 def read_thresholds(settings: Sequence[str]) -> Thresholds:

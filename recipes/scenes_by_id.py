@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -14,6 +15,7 @@ from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.report.progress import progress
 from ar1_rl.scenes import load_scenes
 from ar1_rl.scenes.synthetic import generate_scenes, parse_scene_id
+from rollouts.describe import describe
 
 from .run_config import ScenesConfig
 
@@ -54,6 +56,16 @@ def scenes_by_id(
             "rollouts in their run folder with its config.yaml, and set AR1_RL_DATA to the logs it was made from"
         )
     return scenes
+
+
+def seen_differently(rows: Iterable[Mapping[str, Any]], scenes: Mapping[str, Scene]) -> list[str]:
+    """Ids of scenes whose description is not in the prompt that was recorded: they are no longer what the run saw.
+
+    Empty where no prompt holds any description: another prompt builder wrote them, and nothing can be told.
+    """
+    prompts = {row["scene_id"]: row["prompt_text"] for row in rows}
+    same = {identity: describe(scenes[identity].observation) in prompt for identity, prompt in prompts.items()}
+    return [identity for identity, equal in same.items() if not equal] if any(same.values()) else []
 
 
 def _generated(ids: Sequence[str], console: Console) -> dict[str, Scene]:

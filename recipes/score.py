@@ -23,7 +23,7 @@ from rollouts.recorded import RecordedBatch, read_batches, rollout_files
 from .console import run_console
 from .mix_spec import mix_config_of
 from .rescoring import Change, Comparison, Rescored, compare, rescore_batch, write_scores
-from .scenes_by_id import scenes_by_id, scenes_of_run
+from .scenes_by_id import scenes_by_id, scenes_of_run, seen_differently
 
 SCHEMA_VERSION = 1
 CHANGES_SHOWN = 10
@@ -74,6 +74,13 @@ def rescore(
     wanted = [row["scene_id"] for batch in batches for row in batch.rows]
     scenes = scenes_by_id(wanted, scenes_of_run(folder), console, label=label)
     mix, replays = (mix, {}) if ask else replaying(mix)
+    other = seen_differently((row for batch in batches for row in batch.rows), scenes)
+    if other:
+        console.print(
+            f"[yellow]{len(other)} of {len(scenes)} scenes are no longer what the run saw (first: {escape(other[0])}): "
+            "another version makes them differently, so whatever looks at the scene scores them differently[/yellow]",
+            soft_wrap=True,
+        )
     rescored: list[Rescored] = []
     with progress(console, "rollouts", len(wanted)) as bar:
         for batch in batches:
@@ -84,7 +91,7 @@ def rescore(
 
 def show(comparison: Comparison, spec: str, written: Path, counts: dict[str, Counter[str]], console: Console) -> None:
     """Distributions, agreement, and the rollouts that changed most."""
-    table = Table(title=f"{comparison.rollouts} rollouts in {comparison.batches} batches, scored with {spec}")
+    table = Table(title=f"{comparison.rollouts} rollouts in {comparison.batches} batches, scored again with {spec}")
     headings = ("", "", "judged", "not", "mean", "sd", *(f"{q:.0%}" for q in QUANTILES))
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="left" if place < 2 else "right")
@@ -143,7 +150,7 @@ def _distribution_cells(values: Distribution) -> list[str]:
 def _agreement_table(comparison: Comparison) -> Table:
     table = Table(
         title="old against new",
-        caption="tau and best: within the rollouts of one scene in one batch; equal: bit for bit, no score included.",
+        caption="tau, best: among the rollouts of a scene in a batch. equal: bit for bit, or no score both times.",
     )
     for heading in ("", "both judged", "Pearson", "Spearman", "groups", "Kendall tau", "same best", "equal"):
         table.add_column(heading, justify="right" if heading else "left")

@@ -1,7 +1,7 @@
 """Grading recorded rollouts again without asking anybody: a critic's recorded reply is read once more.
 
-A record fits a critic that has the model and the prompt hash it was made with. What failed then fails again, with the
-cause that was recorded, so that a run scored again with its own mix gets its own rewards.
+A record fits a critic that has the model and the prompt hash it was made with. What failed then fails again, with its
+recorded cause, so that a run scored again with its own mix gets its own rewards, bit for bit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from ar1_rl.driving import Completion, Scene
-from ar1_rl.errors import CriticError
 
 from .mix import Mix
 from .score import Score
@@ -42,7 +41,9 @@ class ReplayedCritic:
     def score_batch(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[Score]:
         """Score completions, each in the scene of the same position."""
         old = [self.recorded.get(completion) for completion in completions]
-        read = {i: self._read(score) for i, score in enumerate(old) if score is not None and self.fits(score.record)}
+        read = {
+            i: self.critic.replay(s.record) for i, s in enumerate(old) if s is not None and fits(self.critic, s.record)
+        }
         rest = [i for i in range(len(completions)) if i not in read]
         asked = self.critic.score_batch([completions[i] for i in rest], [scenes[i] for i in rest]) if rest else []
         self.counts["replayed"] += len(read)
@@ -51,25 +52,16 @@ class ReplayedCritic:
         read |= dict(zip(rest, asked, strict=True))
         return [read[i] for i in range(len(completions))]
 
-    def fits(self, record: Mapping[str, object]) -> bool:
-        """Whether a record was made by this critic's model with its prompt."""
-        return all(name in record and record[name] == getattr(self.critic, name) for name in FITTING)
 
-    def _read(self, old: Score) -> Score:
-        reply, failure = old.record.get("reply"), old.record.get("failure")
-        if failure is not None or old.value is None or not isinstance(reply, str):
-            return replace(old, value=None, failure=str(failure or "RecordedFailure"))
-        try:
-            value = self._value(reply)
-        except CriticError as error:
-            return replace(old, value=None, why=str(error), failure=type(error).__name__)
-        return replace(old, value=value)
-
-    def _value(self, reply: str) -> float:
-        from .critic.rubric import load_rubric
-        from .critic.verdict import read_verdict
-
-        return float(read_verdict(reply, getattr(self.critic, "rubric", None) or load_rubric()).grade)
+def fits(critic: Any, record: Mapping[str, Any]) -> bool:
+    """Whether a record was made by this critic: by its model with its prompt, or of an ensemble, by its members'."""
+    if hasattr(critic, "members"):
+        kept = record.get("members", ())
+        asked = [member for member in critic.members for _ in range(critic.samples)]
+        return len(kept) == len(asked) and all(
+            fits(member, one) for member, one in zip(asked, kept, strict=True) if "model" in one
+        )
+    return all(name in record and record[name] == getattr(critic, name, None) for name in FITTING)
 
 
 def replaying(mix: Mix) -> tuple[Mix, dict[str, ReplayedCritic]]:
@@ -77,7 +69,7 @@ def replaying(mix: Mix) -> tuple[Mix, dict[str, ReplayedCritic]]:
     replays: dict[str, ReplayedCritic] = {}
     terms: list[Term] = []
     for term in mix.terms:
-        if all(hasattr(term.inner, name) for name in FITTING) and hasattr(term.inner, "score_batch"):
+        if hasattr(term.inner, "replay") and hasattr(term.inner, "score_batch"):
             replays[term.name] = ReplayedCritic(term.inner)
             term = replace(term, reward=replays[term.name])
         terms.append(term)

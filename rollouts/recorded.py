@@ -16,6 +16,8 @@ from ar1_rl.errors import DecodeError, RunError
 from .record import ROLLOUT_SCHEMA_VERSION, ScoreColumns
 
 ALL_LABELS = "all"
+UNUSED = ("prompt_token_ids", "logprobs")
+"""Columns that no score depends on."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def read_batches(files: list[Path]) -> Iterator[RecordedBatch]:
 
     for path in files:
         try:
-            rows = parquet.read_table(path).to_pylist()
+            columns = [name for name in parquet.read_schema(path).names if name not in UNUSED]
+            rows = parquet.read_table(path, columns=columns).to_pylist()
         except (pa.ArrowInvalid, OSError) as error:
             raise RunError(f"{path}: cannot be read as Parquet: {error}") from error
         versions = {row.get("schema_version") for row in rows}

@@ -283,7 +283,7 @@ def test_fewer_references_are_evenly_spaced_and_asked_once_means_no_retest() -> 
 def test_progress_comes_to_the_number_of_questions() -> None:
     answered: list[int] = []
     report = check_critic(RUBRIC, injections=ATTACKS, references=12, on_answers=answered.append)
-    assert sum(answered) == report.questions == prepare_check(3, 12, injections=ATTACKS).questions
+    assert sum(answered) == report.questions == prepare_check(RUBRIC, 3, 12, injections=ATTACKS).questions
 
 
 # Command line

@@ -16,10 +16,13 @@ from .check_asking import Asker
 from .check_findings import CriticReport, Finding, KindOrder, Thresholds, percent
 from .check_measures import Estimate, clustered_mean, lifted, order_pairs, retest
 from .check_pairs import BEST, RANKS, WORST, Ladder, Question, load_injections, load_ladders, spread
-from .check_variants import FORMATS, PADDINGS, reworded, roles_exchanged
+from .check_variants import FORMATS, PADDINGS, order_exchanged, reworded, roles_exchanged
 
 VARIED_EVERY = 3
 """Repeats, paddings and formats are asked of every third reference: half the cost, and over 100 texts each."""
+
+PROMPT_ORDER = "prompt order"
+"""The prediction before the reference in the critic's prompt."""
 
 DEFAULT_THRESHOLDS = Thresholds()
 
@@ -27,7 +30,8 @@ DEFAULT_THRESHOLDS = Thresholds()
 class CriticCheck:
     """The questions of one check, and what follows from their grades."""
 
-    def __init__(self, ladders: Sequence[Ladder], injections: Sequence[str], repeats: int) -> None:
+    def __init__(self, reward: Any, ladders: Sequence[Ladder], injections: Sequence[str], repeats: int) -> None:
+        self.exchanged = order_exchanged(reward)
         self.kinds = [rung.kind for ladder in ladders for rung in ladder.rungs]
         plain = [Question(n, ladder.reference, r.text) for n, ladder in enumerate(ladders) for r in ladder.rungs]
         self.varied = [row for row, question in enumerate(plain) if question.ladder % VARIED_EVERY == 0]
@@ -39,6 +43,8 @@ class CriticCheck:
         self.passes |= {f"repeat {n}": some for n in range(2, repeats + 1)}
         for name, change in {**PADDINGS, **FORMATS}.items():
             self.passes[name] = [reworded(question, change) for question in some]
+        if self.exchanged is not None:
+            self.passes[PROMPT_ORDER] = some
         self.passes["roles exchanged"] = [roles_exchanged(plain[row]) for row in self.same]
         self.passes["hostile"] = [
             replace(plain[row], prediction=f"{plain[row].prediction} {attack}")
@@ -61,7 +67,7 @@ class CriticCheck:
             *self._retest(grades, bounds),
             self._drop("decision", "wrong_decision", grades["plain"], bounds.decision_drop),
             self._drop("causes", "wrong_cause", grades["plain"], bounds.cause_drop),
-            *(self._shift(name, grades, bounds) for name in (*PADDINGS, *FORMATS, "roles exchanged")),
+            *(self._shift(name, grades, bounds) for name in (*PADDINGS, *FORMATS, PROMPT_ORDER, "roles exchanged")),
             self._resistance(grades, bounds),
             _coverage(grades, bounds),
         )
@@ -119,6 +125,8 @@ class CriticCheck:
         return Finding.at_least(f"drop for wrong {name}", estimate, bound, f"{estimate.size} texts", fault)
 
     def _shift(self, name: str, grades: dict[str, np.ndarray], bounds: Thresholds) -> Finding:
+        if name not in grades:
+            return Finding.not_measured(f"shift: {name}", "this critic has no prompt whose order can be exchanged")
         rows = self.same if name == "roles exchanged" else self.varied
         estimate = clustered_mean(grades[name] - grades["plain"][rows], self.ladder_Q[rows])
         fault = f"{name}, the same content shifts the grade by {estimate.mean:+.2f} of its range"
@@ -136,6 +144,7 @@ class CriticCheck:
 
 
 def prepare_check(
+    reward: Any,
     repeats: int = 3,
     references: int | None = None,
     ladders: Sequence[Ladder] | None = None,
@@ -143,7 +152,7 @@ def prepare_check(
 ) -> CriticCheck:
     """The questions that `check_critic` asks with the same arguments."""
     chosen = spread(load_ladders() if ladders is None else ladders, references)
-    return CriticCheck(chosen, load_injections() if injections is None else injections, repeats)
+    return CriticCheck(reward, chosen, load_injections() if injections is None else injections, repeats)
 
 
 def check_critic(
@@ -174,9 +183,12 @@ def check_critic(
         RewardError: a value outside its range.
     """
     asker = Asker(reward, value_range, on_answers)
-    check = prepare_check(repeats, references, ladders, injections)
+    check = prepare_check(reward, repeats, references, ladders, injections)
+    other = asker if check.exchanged is None else Asker(check.exchanged, value_range, on_answers)
     started = time.perf_counter()
-    grades = {name: asker.grades(questions) for name, questions in check.passes.items()}
+    grades = {
+        name: (other if name == PROMPT_ORDER else asker).grades(questions) for name, questions in check.passes.items()
+    }
     return CriticReport(
         critic=asker.term.name,
         value_range=asker.term.range,
@@ -185,7 +197,7 @@ def check_critic(
         seconds=time.perf_counter() - started,
         findings=check.findings(grades, thresholds),
         kinds=check.by_kind(grades["plain"]),
-        failures=dict(asker.failures),
+        failures=dict(asker.failures if other is asker else asker.failures + other.failures),
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from .check_pairs import Question
 
@@ -35,3 +38,26 @@ def roles_exchanged(question: Question) -> Question:
     """Reference and prediction change places; only right where both mean the same."""
     reference = dataclasses.replace(question.reference, text=question.prediction)
     return dataclasses.replace(question, reference=reference, prediction=question.reference.text)
+
+
+def order_exchanged(critic: Any) -> Any | None:
+    """The critic with reference and prediction in the other order in its prompt; None where that cannot be done."""
+    template = getattr(getattr(critic, "loaded_prompt", None), "template", None)
+    exchanged = None if template is None else exchanged_template(template)
+    if exchanged is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "exchanged.md"
+        path.write_text(exchanged, encoding="utf-8")
+        # The prompt is read on construction, so the file may go.
+        return dataclasses.replace(critic, prompt=path)
+
+
+def exchanged_template(template: str) -> str | None:
+    """A prompt with its blocks `<reference>` and `<prediction>` exchanged; None where it has not one of each."""
+    blocks = [re.findall(rf"<{name}>.*?</{name}>", template, re.DOTALL) for name in ("reference", "prediction")]
+    if [len(found) for found in blocks] != [1, 1]:
+        return None
+    (reference,), (prediction,) = blocks
+    between = {reference: prediction, prediction: reference}
+    return re.sub("|".join(map(re.escape, between)), lambda match: between[match[0]], template)
