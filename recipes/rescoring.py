@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ar1_rl.driving import Scene
-from ar1_rl.metrics.agreement import Agreement, Distribution, agreement, distribution
+from ar1_rl.metrics.agreement import Agreement, Distribution, agreement, distribution, ranks
 from rewards.mix import Mix, MixedScore
 from rewards.replay import ReplayedCritic
 from rewards.score import Score
@@ -25,8 +25,7 @@ from .evaluate import score_columns
 SCORES_SCHEMA_VERSION = 1
 MIX = "reward"
 """What the mixed value is called among the names of the terms."""
-SHIFT_SHOWN = 1e-9
-"""A rollout whose place moved by less has not changed."""
+TERMS_TOLD = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ class Rescored:
 
 @dataclass(frozen=True)
 class Change:
-    """A rollout whose place among all rollouts moved. `shift` is the difference of its standardised values."""
+    """A rollout whose place among all rollouts moved: by `shift` of their number, up where it is positive."""
 
     scene_id: str
     step: int
@@ -158,7 +157,8 @@ def _changes(
     both_N = np.isfinite(old_N) & np.isfinite(new_N)
     if not both_N.any():
         return ()
-    shift_N = _standardised(new_N, both_N) - _standardised(old_N, both_N)
+    shift_N = np.zeros(len(rescored))
+    shift_N[both_N] = (ranks(new_N[both_N]) - ranks(old_N[both_N])) / both_N.sum()
     order = sorted(np.flatnonzero(both_N).tolist(), key=lambda n: -abs(shift_N[n]))[:most]
     return tuple(
         Change(
@@ -171,17 +171,12 @@ def _changes(
             why=_why(rescored[n], terms),
         )
         for n in order
-        if abs(shift_N[n]) > SHIFT_SHOWN
+        if shift_N[n] != 0
     )
 
 
-def _standardised(values_N: np.ndarray, known_N: np.ndarray) -> np.ndarray:
-    known = values_N[known_N]
-    return (values_N - known.mean()) / (known.std() or 1.0)
-
-
 def _why(item: Rescored, terms: Sequence[Term]) -> str:
-    """What moved it: the term whose value changed most, else the outcome, else what counts most in the new mix."""
+    """What moved it: its outcome, else the term whose value changed most, else what counts most in the new mix."""
     if item.new.outcome != "scored":
         return f"{item.new.outcome}: {item.new.why}"
     moved = [(abs(after - before) / _span(term), term, before) for term, before, after in _known(item, terms)]
@@ -190,14 +185,8 @@ def _why(item: Rescored, terms: Sequence[Term]) -> str:
         _, term, before = max(moved, key=lambda entry: entry[0])
         after = item.new.scores[term.name]
         return f"{term.name} {before:.2f} -> {after.value:.2f}: {after.why}"
-    added = [
-        (term.weight * (score.value - term.offset) / term.scale, term.name, score.why)
-        for term, score in _counted(item, terms)
-    ]
-    if not added:
-        return "no term counts"
-    value, name, why = max(added, key=lambda entry: abs(entry[0]))
-    return f"other weights; {name} adds {value:+.2f}: {why}"
+    heaviest = sorted(_counted(item, terms), key=lambda entry: -entry[0])[:TERMS_TOLD]
+    return "other weights: " + ", ".join(f"{name} {added:+.2f}" for _, name, added in heaviest)
 
 
 def _known(item: Rescored, terms: Sequence[Term]) -> list[tuple[Term, float, float]]:
@@ -205,9 +194,14 @@ def _known(item: Rescored, terms: Sequence[Term]) -> list[tuple[Term, float, flo
     return [(term, before, after) for term, before, after in pairs if before is not None and after is not None]
 
 
-def _counted(item: Rescored, terms: Sequence[Term]) -> list[tuple[Term, Score]]:
-    pairs = [(term, item.new.scores[term.name]) for term in terms if term.weight]
-    return [(term, score) for term, score in pairs if score.value is not None]
+def _counted(item: Rescored, terms: Sequence[Term]) -> list[tuple[float, str, float]]:
+    """What a term can move in the new mix, its name, and what it added here."""
+    judged = [(term, item.new.scores[term.name].value) for term in terms if term.weight]
+    return [
+        (term.weight * _span(term) / term.scale, term.name, term.weight * (value - term.offset) / term.scale)
+        for term, value in judged
+        if value is not None
+    ]
 
 
 def _span(term: Term) -> float:

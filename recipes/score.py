@@ -165,12 +165,12 @@ def _agreement_cells(found: Agreement) -> list[str]:
 
 
 def _changes_table(changes: Sequence[Change]) -> Table:
-    table = Table(title="changed most", caption="shift: of the place among all rollouts, in standard deviations.")
-    for heading in ("scene", "step", "old", "new", "shift", "why"):
+    table = Table(title="changed most", caption="moved: the place among all rollouts, in % of their number.")
+    for heading in ("scene", "step", "old", "new", "moved", "why"):
         table.add_column(heading, justify="left" if heading in ("scene", "why") else "right")
     for change in changes:
         scene = f"{change.scene_id} #{change.sample}"
-        figures = (_figure(change.old), _figure(change.new), f"{change.shift:+.2f}")
+        figures = (_figure(change.old), _figure(change.new), f"{change.shift:+.0%}")
         table.add_row(escape(scene), str(change.step), *figures, escape(change.why))
     return table
 
