@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ar1_rl.driving.decisions import LATERAL_DECISIONS, LONGITUDINAL_DECISIONS, SIDED_DECISIONS, Decisions
+from ar1_rl.scenes import LOG_SOURCES
 from rewards.gold.trajectories import gold_curvature, gold_speed, gold_ticks, gold_trajectory
 
 MARGIN = 0.15
@@ -23,6 +24,7 @@ def rows(name: str) -> list[dict]:
 
 TEXTS = rows("decisions_1.jsonl")
 DRIVES = rows("trajectories_1.jsonl")
+WINDOWS = rows("log_windows_1.jsonl")
 
 
 def test_every_text_is_there_once_and_its_label_is_a_legal_decision():
@@ -74,6 +76,32 @@ def test_segments_are_whole_and_each_is_what_the_thresholds_say_with_a_margin(dr
             inside = (segment["from_s"] <= FINE_S) & (segment["to_s"] >= FINE_S)
             assert segment["to_s"] - segment["from_s"] >= 1.2
             assert allowed(speed[inside], curvature[inside]) == {segment["action"]}
+
+
+def test_segments_of_log_windows_are_whole_and_most_of_their_ticks_count():
+    counted = []
+    for window in WINDOWS:
+        for axis in ("longitudinal", "lateral"):
+            segments = window[axis]
+            assert (segments[0]["from_s"], segments[-1]["to_s"]) == (0.0, 6.4)
+            for before, after in pairwise(segments):
+                assert before["to_s"] == after["from_s"] and before["action"] != after["action"]
+            counted.append(gold_ticks(segments, window["open_s"][axis])[1].mean())
+    assert len(WINDOWS) >= 30
+    assert np.mean(counted) > 0.75
+
+
+def test_log_windows_are_where_the_logs_have_a_keyframe(data_root):
+    logs = {
+        (name, source.name_of(path)): path for name, source in LOG_SOURCES.items() for path in source.find(data_root)
+    }
+    starts = {}
+    for window in WINDOWS:
+        starts.setdefault((window["source"], window["log"]), []).append(window["t0_us"])
+    for key, t0s_us in starts.items():
+        log = LOG_SOURCES[key[0]].read(logs[key])
+        offset_us_TK = log.start_us + 1e6 * log.keyframes_s_K - np.array(t0s_us)[:, None]
+        assert np.abs(offset_us_TK).min(axis=1).max() < 2.0, key
 
 
 def readings(value: float) -> tuple[float, float]:
