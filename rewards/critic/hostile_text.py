@@ -55,6 +55,11 @@ _PLAIN = {
     "\\": "/",
     "\ufffc": "",
 }
+_LOOKALIKES = str.maketrans(
+    "аеорсхуіјѕԁһԛԝвкмнтАВЕЅІЈКМНОРСТХοαρνκιτΑΒΕΖΗΙΚΜΝΟΡΤΥΧɡɑı",
+    "aeopcxyijsdhqwbkmhtABESIJKMHOPCTXoapvkitABEZHIKMNOPTYXgai",
+)
+_WORD = re.compile(r"[^\W\d_]+")
 _RUNS = re.compile(r"([#=~*_+/\"'()-])(?:\s*\1)+")
 _LEADING = " #=~*_+/-"
 
@@ -78,7 +83,7 @@ def _plain(text: str) -> str:
         # What was kept apart by something unseen may combine once that is gone.
         for _ in range(2):
             text = "".join(map(_seen, unicodedata.normalize("NFKC", text)))
-        text = _few_marks(text)
+        text = _WORD.sub(_of_one_script, _few_marks(text))
     return "".join(map(_round, text))
 
 
@@ -109,6 +114,14 @@ def _few_marks(text: str) -> str:
     return "".join(kept)
 
 
+def _of_one_script(match: re.Match[str]) -> str:
+    """A word of Latin letters and lookalikes of them, in Latin letters alone; other words as they are."""
+    word: str = match[0]
+    if word.isascii() or not any("a" <= letter <= "z" for letter in word.lower()):
+        return word
+    return word.translate(_LOOKALIKES)
+
+
 @lru_cache(maxsize=64)
 def _separator(words: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(re.escape(word).replace("_", "[ _-]") for word in words)
@@ -124,7 +137,7 @@ def _with_a_comma(match: re.Match[str]) -> str:
 @lru_cache(maxsize=64)
 def _tag_like(word: str) -> re.Pattern[str]:
     # Letters set apart by a sign or a space read as the same word. In a sentence the word is left alone.
-    spaced = r"[\W_]?".join(map(re.escape, word))
+    spaced = r"(?:[^\w·]|_)?".join(map(re.escape, word))
     before = r"[(/=#*~_+'\"-]\s*|\b(?:end|begin|start|close)\s+(?:of\s+)?(?:the\s+)?"
     return re.compile(rf"(?P<before>{before})(?P<word>{spaced})|(?P<alone>{spaced})(?=\s*[)/=#*~_+:])", re.IGNORECASE)
 

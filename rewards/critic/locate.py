@@ -25,6 +25,7 @@ SHOWN_CHARACTERS = 80
 
 _THOUGHT_ENDS = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/think\]|◁/think▷", re.IGNORECASE)
 _THOUGHT_BEGINS = re.compile(r"<(?:think|thinking|thought|reasoning)>|\[think\]|◁think▷", re.IGNORECASE)
+_FENCE = re.compile(r"^```\w*|```$")
 _QUOTES = "\"'“”„‟«»‹›‘’「」"
 
 
@@ -82,11 +83,37 @@ def _fold(text: str) -> str:
 
 
 def _without_thought(text: str) -> str:
-    """Empty lines in place of what was thought aloud; a thought without an end hides all that follows."""
-    begin = max((match.end() for match in _THOUGHT_ENDS.finditer(text)), default=0)
-    opened = _THOUGHT_BEGINS.search(text, begin)
-    blank = " " * (begin - 1) + "\n" if begin else ""
-    return blank + text[begin : opened.start() if opened else None]
+    """A blank line in place of what was thought aloud; a thought without an end hides all that follows.
+
+    A reply that is one object from its beginning, or from the end of a thought, is taken as that: what its strings say
+    of thoughts is quoted.
+    """
+    ends = [match.end() for match in _THOUGHT_ENDS.finditer(text) if not _is_in_quoted_line(text, match.start())]
+    for begin in (0, *ends):
+        if _is_one_object(text[begin:]):
+            return _blank(begin) + text[begin:]
+    begin = max(ends, default=0)
+    opened = (m.start() for m in _THOUGHT_BEGINS.finditer(text, begin) if not _is_in_quoted_line(text, m.start()))
+    return _blank(begin) + text[begin : next(opened, None)]
+
+
+def _blank(characters: int) -> str:
+    return " " * (characters - 1) + "\n" if characters else ""
+
+
+def _is_in_quoted_line(text: str, place: int) -> bool:
+    return text[text.rfind("\n", 0, place) + 1 : place].lstrip().startswith(">")
+
+
+def _is_one_object(text: str) -> bool:
+    whole = _FENCE.sub("", text.strip()).strip()
+    if not (whole.startswith("{") and whole.endswith("}")):
+        return False
+    try:
+        json.loads(whole)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 # JSON objects
@@ -113,7 +140,7 @@ def _objects(text: str, rubric: Rubric) -> Iterator[_Object]:
 def _is_quoted_object(text: str, start: int, end: int) -> bool:
     """Whether an object stands in the middle of a sentence, in quotes, or in a line that begins with `>`."""
     before = text[text.rfind("\n", 0, start) + 1 : start]
-    if before.lstrip().startswith(">") or before.endswith(tuple(_QUOTES)):
+    if _is_in_quoted_line(text, start) or before.endswith(tuple(_QUOTES)):
         return True
     return bool(re.search(r"\w", before) and re.search(r"\w", text[end:]))
 
