@@ -18,7 +18,9 @@ from .result import CONTRACTS, ContractResult
 from .subjects import MixSubject, Subject, TermSubject
 
 REST = tuple(name for name in CONTRACTS if name not in ("answers", "together"))
-COMPARED = tuple(name for name in REST if name not in ("finite", "range", "deterministic"))
+COMPARED = tuple(name for name in REST if name not in ("finite", "range", "deterministic", "state", "latency"))
+
+NEEDED_BY_A_MIX = ("answers", "range", "deterministic", "order", "batch", "state")
 
 
 def check_reward(
@@ -36,7 +38,7 @@ def check_reward(
     if not isinstance(reward, Mix):
         return _check_term(reward if isinstance(reward, Term) else Term(reward=reward), bank, slow_s)
     results = [result for term in reward.terms for result in _check_term(term, bank, slow_s)]
-    broken = sorted({r.subject for r in results if r.broken and r.contract in ("answers", "range")})
+    broken = sorted({r.subject for r in results if r.broken and r.contract in NEEDED_BY_A_MIX})
     return results + _check_mix(reward, bank, broken, slow_s)
 
 
@@ -74,20 +76,28 @@ def _check(subject: Subject, bank: Bank, slow_s: float) -> list[ContractResult]:
     if results[0].broken:
         return results + _skipped(asked, REST, "see answers")
     results += [checks.finite(asked), checks.in_range(asked), checks.deterministic(asked)]
-    if results[-1].broken:
-        return results + _skipped(asked, COMPARED, "see deterministic: answers cannot be compared")
-    results.append(checks.order(asked))
-    results.append(asked.skipped("batch", "see order") if results[-1].broken else checks.batch(asked))
-    results += [
+    results += _compared(asked, bank, trusted=not results[-1].broken)
+    return [*results, _state(asked), checks.latency(asked, slow_s)]
+
+
+def _compared(asked: Asked, bank: Bank, *, trusted: bool) -> list[ContractResult]:
+    """The contracts that compare answers, as far as these can be compared."""
+    if not trusted:
+        return _skipped(asked, COMPARED, "see deterministic: answers cannot be compared")
+    results = []
+    for name, contract in (("order", checks.order), ("batch", checks.batch)):
+        results.append(contract(asked))
+        if results[-1].broken:
+            left = COMPARED[COMPARED.index(name) + 1 :]
+            return results + _skipped(asked, left, f"see {name}: answers depend on the rest of the batch")
+    return [
+        *results,
         checks.siblings(asked),
         checks.whitespace(asked),
         judging.monotone(asked, bank),
         judging.undecodable(asked, bank),
         judging.bare_scenes(asked, bank),
-        _state(asked),
-        checks.latency(asked, slow_s),
     ]
-    return results
 
 
 def _skipped(asked: Asked, contracts: tuple[str, ...], why: str) -> list[ContractResult]:
@@ -95,7 +105,7 @@ def _skipped(asked: Asked, contracts: tuple[str, ...], why: str) -> list[Contrac
 
 
 def _state(asked: Asked) -> ContractResult:
-    """The state is plain, and with it the same questions get the same answers."""
+    """The state is plain values, and what is loaded is what was saved."""
     subject = asked.subject
     if isinstance(subject, MixSubject) or not subject.term.has_state:
         return asked.skipped("state", "it has none")
@@ -105,6 +115,9 @@ def _state(asked: Asked) -> ContractResult:
     except (TypeError, ValueError) as error:
         return asked.failed("state", "it cannot be saved", f"state_dict() holds more than plain values: {error}")
     subject.term.inner.load_state_dict(written)
-    return asked.compare(
-        "state", asked.cases, asked.scores, asked.again(asked.cases), "after its state was loaded again"
-    )
+    restored = subject.term.inner.state_dict()
+    if restored != written:
+        return asked.failed(
+            "state", "it does not come back", f"saved {written!r:.80}, and after loading {restored!r:.80}"
+        )
+    return asked.passed("state", f"{len(json.dumps(written))} characters")

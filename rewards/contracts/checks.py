@@ -99,7 +99,7 @@ def in_range(asked: Asked) -> ContractResult:
     if not known:
         return asked.skipped("range", "no completion got a value")
     lowest, highest = min(v for v, _ in known), max(v for v, _ in known)
-    span = f"{lowest:.4g} to {highest:.4g} seen, {low:.4g} to {high:.4g} declared"
+    span = f"{lowest + 0.0:.4g} to {highest + 0.0:.4g} seen, {low:.4g} to {high:.4g} declared"
     within = tolerance(asked.subject)
     for value, case in known:
         if not low - within <= value <= high + within:
@@ -221,7 +221,7 @@ def told(case: Case) -> str:
 
 def number(score: Score) -> str:
     """A value as it is shown."""
-    return "None" if score.value is None else f"{score.value:.4g}"
+    return "None" if score.value is None else f"{score.value + 0.0:.4g}"
 
 
 def _groups(asked: Asked) -> list[list[int]]:

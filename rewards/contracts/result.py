@@ -20,7 +20,7 @@ CONTRACTS = {
     "monotone": "better driving or better reasoning, all else equal, never scores lower",
     "undecodable": "a completion without a trajectory never outranks one with it",
     "bare scenes": "a scene that lacks data gets a judgement or None, never an error or a made-up zero",
-    "state": "saved state is plain and brings the answers back",
+    "state": "state is plain values, and what is loaded is what was saved",
     "latency": "a reward that blocks does not take long",
 }
 """Every contract, in the order of checking, in one sentence."""
