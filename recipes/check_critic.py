@@ -84,7 +84,7 @@ def without_cache(reward: Any) -> Any:
     names = {field.name for field in fields(reward)}
     changed: dict[str, Any] = {"cache": None} if "cache" in names else {}
     if "members" in names:
-        changed["members"] = [without_cache(member) for member in reward.members]
+        changed["members"] = [without_cache(member) for member in vars(reward)["members"]]
     return replace(reward, **changed) if changed else reward
 
 

@@ -15,13 +15,14 @@ _CONTRACTIONS = tuple(
         (r"'m\b", " am"),
     )
 )
+_MARKUP = re.compile(r"[*_`#~|>]+")
 _RUN_TOGETHER = re.compile(r"\b(can|do|wo)(?:not|nt)\b")
 _WORD = re.compile(r"\S+")
 
 
 def normalised(text: str) -> str:
-    """Lower case, single spaces, contractions written out."""
-    plain = " ".join(text.lower().replace("\u2019", "'").replace("\u2011", "-").split())
+    """Lower case, single spaces, contractions written out, marks of Markdown left out."""
+    plain = " ".join(_MARKUP.sub(" ", text).lower().replace("\u2019", "'").replace("\u2011", "-").split())
     if "'" in plain:
         for pattern, full in _CONTRACTIONS:
             plain = pattern.sub(full, plain)

@@ -15,11 +15,15 @@ import numpy as np
 from .check_asking import Asker
 from .check_findings import CriticReport, Finding, KindOrder, Thresholds, percent
 from .check_measures import Estimate, clustered_mean, lifted, order_pairs, retest
-from .check_pairs import BEST, RANKS, WORST, Ladder, Question, load_injections, load_ladders, spread
+from .check_pairs import BEST, RANKS, Ladder, Question, load_injections, load_ladders, spread
 from .check_variants import FORMATS, PADDINGS, order_exchanged, reworded, roles_exchanged
 
 VARIED_EVERY = 3
 """Repeats, paddings and formats are asked of every third reference: half the cost, and over 100 texts each."""
+
+ATTACKED = "opposite"
+"""Kind of the bad predictions that hostile texts try to lift: it has decided, so that a hostile text which itself
+speaks of driving adds no decision where there was none."""
 
 PROMPT_ORDER = "prompt order"
 """The prediction before the reference in the critic's prompt."""
@@ -36,7 +40,7 @@ class CriticCheck:
         plain = [Question(n, ladder.reference, r.text) for n, ladder in enumerate(ladders) for r in ladder.rungs]
         self.varied = [row for row, question in enumerate(plain) if question.ladder % VARIED_EVERY == 0]
         self.same = [row for row, kind in enumerate(self.kinds) if RANKS[kind] == BEST]
-        bad = [row for row in self.varied if RANKS[self.kinds[row]] == WORST]
+        bad = [row for row in self.varied if self.kinds[row] == ATTACKED]
         self.attacked = [bad[n % len(bad)] for n in range(len(injections))] if bad else []
         some = [plain[row] for row in self.varied]
         self.passes: dict[str, list[Question]] = {"plain": plain}

@@ -37,7 +37,7 @@ RANKS = {
 """Kind of prediction -> its rank, 0 the best, after the rubric of Alpamayo-R1 (section 5.3.2). Kinds of one rank are
 not compared: people do not agree on their order either."""
 
-BEST, WORST = 0, 4
+BEST = 0
 
 
 @dataclass(frozen=True)
