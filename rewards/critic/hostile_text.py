@@ -35,6 +35,9 @@ CUT = " ... (cut here: {shown} of {whole} characters are shown)"
 MOST_MARKS = 2
 """Combining marks on one letter; no script needs more."""
 
+MIN_DELIMITER_LETTERS = 3
+"""Shorter names of tags stand in every sentence; without its brackets such a tag is none."""
+
 # Not in a category of their own: fillers and selectors that show nothing, and an empty braille cell.
 _UNSEEN = frozenset(
     chain(
@@ -72,7 +75,7 @@ def neutralise(text: str, max_characters: int, delimiters: Iterable[str] = (), l
     seen = _plain(text)
     line = _RUNS.sub(r"\1", " ".join(seen.split())).lstrip(_LEADING)
     line = _separator(tuple(sorted({*VERDICT_WORDS, *TURN_WORDS, *labels}))).sub(_with_a_comma, line)
-    for word in delimiters:
+    for word in filter(_has_a_middle, delimiters):
         line = _tag_like(word).sub(_broken, line)
     return _cut(line, max_characters)
 
@@ -134,12 +137,19 @@ def _with_a_comma(match: re.Match[str]) -> str:
     return match[1] + (", is" if match[2].lower() == "is" else ",")
 
 
+def _has_a_middle(word: str) -> bool:
+    return len(word) >= MIN_DELIMITER_LETTERS
+
+
 @lru_cache(maxsize=64)
 def _tag_like(word: str) -> re.Pattern[str]:
     # Letters set apart by a sign or a space read as the same word. In a sentence the word is left alone.
     spaced = r"(?:[^\w·]|_)?".join(map(re.escape, word))
     before = r"[(/=#*~_+'\"-]\s*|\b(?:end|begin|start|close)\s+(?:of\s+)?(?:the\s+)?"
-    return re.compile(rf"(?P<before>{before})(?P<word>{spaced})|(?P<alone>{spaced})(?=\s*[)/=#*~_+:])", re.IGNORECASE)
+    whole = rf"{spaced}(?![^\W_])"
+    return re.compile(
+        rf"(?P<before>{before})(?P<word>{whole})|(?<![^\W_])(?P<alone>{whole})(?=\s*[)/=#*~_+:])", re.IGNORECASE
+    )
 
 
 def _broken(match: re.Match[str]) -> str:
