@@ -123,7 +123,7 @@ def show(report: CriticReport, console: Console) -> None:
     for name, kind in report.kinds.items():
         order = kind.order
         interval = None if order.size == 0 else (order.low, order.high)
-        grade = f"{low + kind.mean_grade * (high - low):.2f}"
+        grade = _figure(low + kind.mean_grade * (high - low))
         kinds.add_row(name.replace("_", " "), grade, _figure(order.mean), _interval(interval), str(order.size))
     console.print(kinds)
     if report.failures:

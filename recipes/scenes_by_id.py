@@ -12,6 +12,7 @@ from rich.console import Console
 from ar1_rl.config import check_config
 from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError, SceneError
+from ar1_rl.plugins import is_spec
 from ar1_rl.report.progress import progress
 from ar1_rl.scenes import load_scenes
 from ar1_rl.scenes.synthetic import generate_scenes, parse_scene_id
@@ -38,16 +39,18 @@ def scenes_by_id(
 ) -> dict[str, Scene]:
     """Every wanted scene; SceneError names those that the source does not have.
 
-    Synthetic ids say it all, `config` is for real logs: they are cut as the run cut them, the split of `label` first.
+    Synthetic ids say it all. Real logs are cut as the run cut them, by `config`, and a source of one's own is asked
+    again, the split of `label` first.
     """
-    synthetic = [identity for identity in dict.fromkeys(wanted) if identity.startswith("synthetic/")]
+    own = is_spec(config.source)
+    synthetic = [identity for identity in dict.fromkeys(wanted) if identity.startswith("synthetic/") and not own]
     scenes = _generated(synthetic, console)
     missing = set(wanted) - set(scenes)
     first = SPLIT_OF_LABEL.get(label)
     for split in sorted(SPLITS, key=lambda name: name != first):
         if not missing:
             break
-        scenes |= {scene.id: scene for scene in _from_logs(config, split) if scene.id in missing}
+        scenes |= {scene.id: scene for scene in _loaded(config, split) if scene.id in missing}
         missing -= set(scenes)
     if missing:
         shown = ", ".join(sorted(missing)[:SHOWN])
@@ -83,7 +86,7 @@ def _generated(ids: Sequence[str], console: Console) -> dict[str, Scene]:
     return scenes
 
 
-def _from_logs(config: ScenesConfig, split: str) -> list[Scene]:
+def _loaded(config: ScenesConfig, split: str) -> list[Scene]:
     count = {"train": config.train, "validation": config.validation, "test": config.test}[split]
     source = "real_logs" if config.source == "synthetic" else config.source
     scenes, _ = load_scenes(
@@ -94,5 +97,6 @@ def _from_logs(config: ScenesConfig, split: str) -> list[Scene]:
         held_out=config.held_out,
         on_bad_log="skip",
         count=None if config.source == "synthetic" else count,
+        arguments=config.arguments,
     )
     return scenes

@@ -247,6 +247,7 @@ def test_an_endpoint_that_is_down_is_not_worth_training_on() -> None:
     nobody = EndpointCritic(base_url="http://127.0.0.1:9/v1", model="m", max_retries=0, timeout_s=0.5)
     report = check(nobody, references=2, repeats=1)
     assert not report.good and finding(report, "graded").value == 0.0
+    assert report.verdict == "Not worth training on: only 0% of the questions get a grade."
 
 
 def test_an_async_critic_and_one_per_group_are_asked_as_a_mix_asks_them() -> None:

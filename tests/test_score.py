@@ -154,6 +154,21 @@ def test_real_scenes_are_cut_again_as_the_run_cut_them(data_root: Path) -> None:
         scenes_by_id(["kitti_odometry/99@1"], config, _silent())
 
 
+def test_scenes_of_ones_own_source_are_asked_for_again(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\n"
+        "from ar1_rl.scenes.synthetic import generate_scenes\n"
+        "def scenes(split, seed=0):\n"
+        "    for n, scene in enumerate(generate_scenes(seed, split, 50)):\n"
+        "        yield replace(scene, id=f'mine/{split}/{n}')\n"
+    )
+    config = ScenesConfig(source=f"{tmp_path}/mine.py:scenes", arguments={"seed": 5}, train=4, validation=2, test=2)
+    again = scenes_by_id(["mine/train/3", "mine/test/1"], config, _silent(), label="before")
+    (expected,) = generate_scenes(5, "test", 1, start=1)
+    assert np.array_equal(again["mine/test/1"].observation.history_T3, expected.observation.history_T3)
+    assert again["mine/train/3"].id == "mine/train/3"
+
+
 def test_a_scene_that_is_made_differently_now_is_told_by_its_prompt() -> None:
     scenes = {scene.id: scene for scene in generate_scenes(7, "train", 3)}
     first, second, third = scenes.values()

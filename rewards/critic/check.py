@@ -123,6 +123,8 @@ class CriticCheck:
     def _drop(self, name: str, kind: str, plain_Q: np.ndarray, bound: float) -> Finding:
         best = {self.ladder_Q[row]: plain_Q[row] for row in self.same}
         rows = [row for row, other in enumerate(self.kinds) if other == kind]
+        if not rows:
+            return Finding.not_measured(f"drop for wrong {name}", f"no texts of the kind {kind.replace('_', ' ')}")
         drops = np.array([best[self.ladder_Q[row]] - plain_Q[row] for row in rows])
         estimate = clustered_mean(drops, self.ladder_Q[rows])
         fault = f"a wrong {name.rstrip('s')} costs {estimate.mean:.2f} of its range only"

@@ -99,7 +99,9 @@ class CriticReport:
     @property
     def verdict(self) -> str:
         """One paragraph for a person."""
-        faults = [finding.fault for finding in self.findings if finding.good is False]
+        bad = [finding for finding in self.findings if finding.good is False]
+        # Where there are no grades at all, that is the fault, and not each figure that could not be had.
+        faults = [f.fault for f in bad if not math.isnan(f.value)] or [f.fault for f in bad]
         if faults:
             return "Not worth training on: " + "; ".join(faults) + "."
         unmeasured = [finding.name for finding in self.findings if finding.good is None]
