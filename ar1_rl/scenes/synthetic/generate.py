@@ -20,15 +20,15 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 WEIGHTS = {
-    "crossing_pedestrian": 9.0,
+    "crossing_pedestrian": 8.0,
     "slow_truck": 8.0,
     "turn": 8.0,
-    "red_light": 8.5,
-    "cut_in": 7.0,
-    "sharp_curve": 4.0,
-    "stop_sign": 8.0,
-    "parked_car": 6.0,
-    "route_lane_change": 6.0,
+    "red_light": 10.0,
+    "cut_in": 9.5,
+    "sharp_curve": 3.0,
+    "stop_sign": 10.0,
+    "parked_car": 4.0,
+    "route_lane_change": 4.0,
     "lead_slower": 9.0,
     "lead_braking": 5.0,
     "merge": 4.0,
