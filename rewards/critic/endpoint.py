@@ -27,15 +27,25 @@ from .prompt import MAX_CHARACTERS, CriticPrompt, load_prompt
 from .questions import Question, Questioner
 from .rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 from .settings import AT_LEAST_ONE, NAME, SWITCH, faults_of, is_whole, optional
-from .verdict import ReplyMode, response_format
+from .verdict import REPLY_MODES, ReplyMode, response_format
 
 REPLY_TOKENS = 80
 """For estimates: a sentence or two and the verdict. A critic that thinks first writes ten times as much."""
 MOST_TOP_LOGPROBS = 20
 """That OpenAI's interface and vLLM's default allow."""
 
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, Path) or (isinstance(value, str) and bool(value))
+
+
 RULES = {
     "name": NAME,
+    "rubric": (_is_place, "the name of a shipped one, or a path"),
+    "prompt": optional((_is_place, "a path")),
+    "max_characters": AT_LEAST_ONE,
+    "reply": (lambda value: value in REPLY_MODES, ", ".join(REPLY_MODES)),
+    "cache_max_bytes": AT_LEAST_ONE,
     "reason_characters": optional(AT_LEAST_ONE),
     "expected": SWITCH,
     "top_logprobs": (
@@ -44,7 +54,7 @@ RULES = {
     ),
     "images": SWITCH,
     "cache": (
-        lambda value: value is None or isinstance(value, bool | Path) or (isinstance(value, str) and bool(value)),
+        lambda value: value is None or isinstance(value, bool) or _is_place(value),
         "the path of a file on a local disk, true for the user's cache folder, or false",
     ),
 }
@@ -185,10 +195,17 @@ class EndpointCritic(Endpoint, BatchReward):
 
     def _faults(self) -> list[str]:
         faults = super()._faults() + faults_of(self, RULES)
-        for load in (lambda: self.loaded_rubric, lambda: self.loaded_prompt, lambda: self._form, lambda: self._replies):
-            try:
-                load()
-            except ConfigError as error:
-                # What needs the rubric fails as the rubric does.
-                faults += [] if str(error) in faults else [str(error)]
+        broken = {fault.partition(":")[0] for fault in faults}
+        for settings, load in (
+            ({"rubric"}, lambda: self.loaded_rubric),
+            ({"rubric", "prompt", "reply", "max_characters"}, lambda: self.loaded_prompt),
+            ({"rubric", "reply", "reason_characters"}, lambda: self._form),
+            ({"cache", "cache_max_bytes"}, lambda: self._replies),
+        ):
+            if not settings & broken:
+                try:
+                    load()
+                except ConfigError as error:
+                    faults.append(str(error))
+                    broken |= settings & {"rubric"}
         return faults

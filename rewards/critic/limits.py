@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -76,10 +76,15 @@ class Pace:
 class Limiter:
     """Holds the requests of one event loop to `limits`; those that wait are let in in the order they came."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._slots = asyncio.Semaphore(limits.in_flight)
         self._door = asyncio.Lock()
-        self._clock = clock
+        self._clock, self._sleep = clock, sleep
         self._requests = Pace(limits.requests_per_minute) if limits.requests_per_minute else None
         self._tokens = Pace(limits.tokens_per_minute) if limits.tokens_per_minute else None
 
@@ -92,7 +97,7 @@ class Limiter:
         async with self._slots:
             async with self._door:
                 while wait_s := self._wait_s():
-                    await asyncio.sleep(min(wait_s, LONGEST_NAP_S))
+                    await self._sleep(min(wait_s, LONGEST_NAP_S))
                 now_s = self._clock()
                 for pace, amount in ((self._requests, 1.0), (self._tokens, tokens)):
                     if pace is not None:
