@@ -182,8 +182,9 @@ class ReplyCache:
                     "DELETE FROM replies WHERE rowid IN (SELECT rowid FROM replies ORDER BY used, rowid LIMIT ?)",
                     (some,),
                 )
-        if self.path.stat().st_size > self.max_bytes:
-            self._open().execute("PRAGMA incremental_vacuum").fetchall()
+        if used_bytes(self._open(), with_free=True) > self.max_bytes:
+            # `execute` takes one step, and this pragma frees one page a step.
+            self._open().executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(PASSIVE);")
 
     @contextmanager
     def _mending(self, rows: int) -> Iterator[None]:

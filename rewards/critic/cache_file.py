@@ -170,12 +170,12 @@ def set_aside(path: Path, inode: int) -> Path | None:
         return aside
 
 
-def used_bytes(connection: sqlite3.Connection) -> int:
-    """Bytes of the file that hold something."""
+def used_bytes(connection: sqlite3.Connection, with_free: bool = False) -> int:
+    """Bytes of the file that hold something, or with what is free in it all of them."""
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
-    return int((pages - free) * size)
+    return int((pages if with_free else pages - free) * size)
 
 
 def _make_private(folder: Path) -> None:
