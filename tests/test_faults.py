@@ -132,14 +132,14 @@ def test_noise_says_what_is_decided_elsewhere(scenes: list[Scene]) -> None:
         assert (said.longitudinal, said.lateral) != (right.longitudinal, right.lateral)
 
 
-def test_the_modes_are_inconsistent_in_well_over_a_third_of_the_scenes_two_to_one_by_text(
+def test_the_modes_are_inconsistent_in_about_a_third_of_the_scenes_three_to_one_by_text(
     scenes: list[Scene], modes: list[LabelledTrace]
 ) -> None:
     consistency, _ = graded(scenes, modes)
     parts = by_weight(scenes, 1.0 - consistency)
-    assert 0.36 <= sum(parts.values()) <= 0.40
+    assert 0.31 <= sum(parts.values()) <= 0.35
     by_text = sum(part for kind, part in parts.items() if kind in HABITS and HABITS[kind].fault == "wrong_decision")
-    assert by_text / sum(parts.values()) == pytest.approx(2 / 3, abs=0.05)
+    assert by_text / sum(parts.values()) == pytest.approx(3 / 4, abs=0.05)
 
 
 def test_the_modes_earn_about_three_points_of_five(scenes: list[Scene], modes: list[LabelledTrace]) -> None:
