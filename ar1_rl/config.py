@@ -84,7 +84,11 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         node = node[_index(node, name, key)] if isinstance(node, list) else node.setdefault(name, {})
         if not isinstance(node, dict | list):
             raise ConfigError(f"override {override!r}: {name!r} is a value, not a group of keys")
-    node[_index(node, last, key) if isinstance(node, list) else last] = yaml.load(text, _Loader)
+    value = yaml.load(text, _Loader)
+    if isinstance(node, list) and last == str(len(node)):
+        node.append(value)
+    else:
+        node[_index(node, last, key) if isinstance(node, list) else last] = value
 
 
 def _index(items: list[Any], name: str, key: str) -> int:

@@ -152,6 +152,42 @@ def test_a_scene_without_agents_is_judged_without_the_optional_collision():
     assert mixed_values(mix, [driven(straight())] * 2, scenes) == [-1.0, 0.0]
 
 
+def test_a_reward_that_is_only_recorded_may_fail_and_see_siblings_and_changes_nothing():
+    def count(completions, scene):
+        return [len(completions) / 10] * len(completions)
+
+    count.per_group = True
+    plain = Mix([Term(reward=Imitation())])
+    watched = Mix(
+        [
+            Term(reward=Imitation()),
+            Term(reward=fails_on("bad"), name="judge", weight=0.0),
+            Term(reward=count, weight=0.0),
+        ]
+    )
+    completions = [driven(straight(11.0), "bad"), driven(straight(), "good"), undecodable()]
+    values = mixed_values(plain, completions)
+    mixed = watched.score(completions, [SCENE] * 3)
+    assert [m.value for m in mixed] == values and watched.undecodable_value == plain.undecodable_value
+    assert [m.scores["count"].value for m in mixed] == [0.2, 0.2, None]
+    assert [m.scores["judge"].value for m in mixed] == [None, 1.0, None]
+    assert watched.failures == {("judge", "ValueError"): 1}
+    assert watched.training_fault is None
+
+
+@pytest.mark.parametrize(
+    ("terms", "gate_value", "trains"),
+    [
+        ([Term(reward=Format(), weight=0.0)], None, False),
+        ([Term(reward=Format(), weight=0.0, gate=Gate(0.0))], None, False),
+        ([Term(reward=Format(), weight=0.0, gate=Gate(0.0))], -1.0, True),
+        ([Term(reward=Format(), weight=0.1)], None, True),
+    ],
+)
+def test_a_mix_that_tells_no_two_decodable_completions_apart_is_not_for_training(terms, gate_value, trains):
+    assert (Mix(terms, gate_value=gate_value).training_fault is None) == trains
+
+
 # gates
 
 

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards import Score
-from rewards.presets import ar1_trajectory_mix, gated_value, gated_value_as_published, nvidia_gated_mix
+from rewards.presets import (
+    ar1_trajectory_mix,
+    gated_value,
+    gated_value_as_published,
+    nvidia_gated_as_published_mix,
+    nvidia_gated_mix,
+)
 
 SHARES = st.floats(0, 1)
 ADES = st.floats(0, 6)
@@ -66,6 +72,16 @@ def test_the_mix_is_the_corrected_formula(excess_mps, grade):
     (mixed,) = nvidia_gated_mix(critic=Grader()).score([completion], [a_scene()])
     ade = mixed.scores["imitation"].parts["ade_m"]
     assert mixed.value == pytest.approx(gated_value(ade, 1.0, grade / 5))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0, 2), st.integers(0, 5))
+def test_the_control_is_the_published_formula_and_says_that_it_is_one(excess_mps, grade):
+    mix = nvidia_gated_as_published_mix(critic=Grader())
+    (mixed,) = mix.score([driven(straight(10.0 + excess_mps), str(grade))], [a_scene()])
+    ade = mixed.scores["imitation"].parts["ade_m"]
+    assert mixed.value == pytest.approx(gated_value_as_published(ade, 1.0, grade / 5))
+    assert "negative control" in mix.training_fault and nvidia_gated_mix().training_fault is None
 
 
 def test_the_motion_reward_counts_comfort_and_no_reasoning():
