@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ar1_rl.errors import ConfigError
+from recipes.bench.cache import GOAL_PER_S, measure
 from rewards.critic import cache_file
 from rewards.critic.cache import CachedReply, ReplyCache, cache_key
 from rewards.critic.cache_file import FILE_NAME, default_path, file_system
@@ -385,3 +386,12 @@ def test_a_home_on_a_network_gives_way_to_the_machines_temporary_folder(tmp_path
     own.chmod(0o777)
     with pytest.raises(ConfigError, match="belongs to somebody else"):
         default_path()
+
+
+# speed
+
+
+def test_twenty_thousand_look_ups_take_less_than_a_second(tmp_path):
+    result = measure(2000, 64, 3, tmp_path)
+    assert result["found"] == 2000
+    assert result["per_s"]["look-ups"] >= GOAL_PER_S

@@ -400,10 +400,33 @@ def test_modes_that_cannot_be_are_refused():
 
 
 @pytest.mark.engine
-def test_the_installed_vllm_takes_the_choice_and_the_schema():
+def test_the_installed_vllm_takes_the_choice():
     sampling = pytest.importorskip("vllm.sampling_params")
     body = response_format(PAPER, "choice")["extra_body"]["structured_outputs"]
     assert sampling.StructuredOutputsParams(**body).choice == [f"grade: {n}" for n in range(6)]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("rubric", [PAPER, TWO], ids=["paper", "two"])
+@pytest.mark.parametrize("bound", [None, 300])
+def test_the_grammar_made_of_the_schema_lets_nothing_else_through(rubric, bound):
+    xgrammar = pytest.importorskip("xgrammar")
+    schema = response_format(rubric, "json_schema", bound)["response_format"]["json_schema"]["schema"]
+    characters = xgrammar.TokenizerInfo([chr(n) for n in range(128)])
+    grammar = xgrammar.GrammarCompiler(characters).compile_grammar(
+        xgrammar.Grammar.from_json_schema(json.dumps(schema))
+    )
+
+    def passes(text):
+        matcher = xgrammar.GrammarMatcher(grammar)
+        return all(matcher.accept_string(character) for character in text)
+
+    names = [criterion.name for criterion in rubric.criteria]
+    good = json.dumps({"reason": "Both yield.", **dict.fromkeys(names, 4)})
+    assert passes(good) and read_verdict(good, rubric).grade == pytest.approx(4.0)
+    assert not passes(f'{{"{names[0]}": 4')
+    assert not passes(good.replace("4", "7"))
+    assert passes('{"reason": "' + "a" * 400) == (bound is None)
 
 
 # the expected grade

@@ -16,10 +16,10 @@ from ar1_rl.errors import ConfigError
 
 from .hostile_text import CUT, neutralise
 from .image import data_url, last_history_frame
-from .rubric import Rubric, load_rubric
+from .rubric import Rubric
 from .verdict import REPLY_MODES, ReplyMode
 
-__all__ = ["FIELDS", "CriticPrompt", "build_prompt", "last_history_frame", "load_prompt", "neutralise"]
+__all__ = ["FIELDS", "MAX_CHARACTERS", "CriticPrompt", "last_history_frame", "load_prompt"]
 
 FIELDS = ("reference", "prediction")
 """Placeholders of the graded texts; a prompt has both. `{rubric}` and `{reply}` may stand in it too."""
@@ -110,13 +110,6 @@ def load_prompt(
         return CriticPrompt(template, rubric, mode, max_characters)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-
-
-def build_prompt(template: str, reference: str, prediction: str, max_characters: int) -> str:
-    """The template with both texts in it, in one pass: a placeholder inside a text stays what it is, text."""
-    return CriticPrompt(template, load_rubric(), max_characters=max(max_characters, 2 * len(CUT))).text(
-        reference, prediction
-    )
 
 
 def _substituted(template: str, texts: dict[str, str]) -> str:

@@ -16,14 +16,13 @@ from ar1_rl.errors import ConfigError
 
 from .expected import expected_grade
 from .locate import find_verdict
-from .rubric import Rubric, load_rubric
+from .rubric import Rubric
 
 __all__ = [
     "REPLY_MODES",
     "ReplyMode",
     "Verdict",
     "expected_grade",
-    "read_grade",
     "read_verdict",
     "response_format",
 ]
@@ -32,7 +31,6 @@ ReplyMode = Literal["json_schema", "choice", "none"]
 """What the server can hold a reply to: a JSON schema, one of some texts (then there is no reason), or nothing."""
 
 REPLY_MODES: tuple[ReplyMode, ...] = ("json_schema", "choice", "none")
-GRADES = (0, 1, 2, 3, 4, 5)
 MOST_CHOICES = 256
 """Texts that a choice may be made among; a rubric whose criteria have more combinations needs another mode."""
 
@@ -55,11 +53,6 @@ def read_verdict(reply: str, rubric: Rubric) -> Verdict:
     found = find_verdict(reply, rubric)
     parts = {name: place.grade for name, place in found.places.items()}
     return Verdict(rubric.combine(parts), found.reason, parts)
-
-
-def read_grade(reply: str) -> int:
-    """The grade of a reply by the default rubric."""
-    return int(read_verdict(reply, load_rubric()).grade)
 
 
 def response_format(rubric: Rubric, mode: ReplyMode, reason_characters: int | None = None) -> dict[str, Any]:
