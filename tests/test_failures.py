@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from driving_cases import a_scene, driven, straight
@@ -13,6 +18,7 @@ from rewards import CompositeReward, Format, Mix, Term
 from rewards.failures import FailureCounts, FailureLimits, FailureWindow
 from rewards.loading import build_mix
 
+TESTS = Path(__file__).resolve().parent
 SCENE = a_scene("s")
 
 
@@ -223,3 +229,47 @@ def test_a_mix_without_any_weight_is_refused_for_training_and_fine_for_grading()
     assert mix.score([driven(straight())], [SCENE])[0].scores["format"].value == 1.0
     with pytest.raises(ConfigError, match="every weight is 0"):
         CompositeReward(mix, parse=lambda ids, scenes: [], scenes={})
+
+
+RANK = """
+import sys
+sys.path.insert(0, {tests!r})
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from test_failures import FailureLimits, call, composite
+
+rank = PartialState(cpu=True).process_index
+reward = composite(["bad" if rank == 0 else "good"] * 8, FailureLimits(16, 0.4), gather=gather_object)
+call(reward, range(4))
+try:
+    call(reward, range(4))
+except Exception as error:
+    print(error, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_two_real_processes_stop_together():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = RANK.format(tests=str(TESTS))
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(TESTS.parent),
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": "2",
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            },
+        )
+        for rank in range(2)
+    ]
+    told = [rank.communicate(timeout=180)[0].strip().splitlines()[-1] for rank in ranks]
+    assert told[0] == told[1] and "failed for 8 of the last 16 completions (TimeoutError 8)" in told[0]
