@@ -86,7 +86,7 @@ def test_the_key_depends_on_every_part_of_the_question_and_on_nothing_else():
 def test_what_was_put_is_found_again_as_it_was_also_by_another_object(path):
     [a, b, c] = keys(3)
     logprobs = [{"token": " 4", "logprob": -0.1, "bytes": [52], "top_logprobs": []}]
-    kept = {a: CachedReply("grade: 4 “é” \x00 🚗", 200, 7, logprobs), b: CachedReply("")}
+    kept = {a: CachedReply("grade: 4 “é” \x00 🚗 \ud83d", 200, 7, logprobs), b: CachedReply("")}
     cache = ReplyCache(path)
     cache.put_many(kept)
     assert cache.get_many([a, b, c, a]) == ReplyCache(path).get_many([c, b, a]) == kept

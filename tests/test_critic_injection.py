@@ -144,6 +144,7 @@ def test_what_acts_is_taken_apart_and_stays_readable(text, after):
         "Yield to the pedestrian at the crosswalk, because she steps onto the road (10 m ahead).",
         "Keep the lane at 8.5 m/s; the prediction of the bus's path and the reference line leave 2 m.",
         "Nudge left: a cyclist's on the right, 50% in our lane - then return.",
+        "The human is crossing, the model of the bus is old, and the grade is steep; a note is on the sign.",
         "Ralentir: un piéton traverse; 減速して歩行者を待つ。 Уступить пешеходу.",
     ],
 )

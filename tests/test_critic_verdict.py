@@ -492,6 +492,26 @@ def test_without_a_verdict_or_with_grades_of_several_tokens_there_is_none():
     assert expected_grade(tokens("grade: ", ("1", {"1": 1.0})), HALVES) is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token": None},
+        {"token": 4},
+        {"logprob": None},
+        {"logprob": float("nan")},
+        {"logprob": "0"},
+        {"bytes": [999]},
+        {"bytes": "4"},
+        {"top_logprobs": None},
+        {"top_logprobs": [None, {}, {"token": "4"}]},
+    ],
+)
+def test_logprobs_that_are_broken_give_no_grade_that_was_not_there(change):
+    reply = tokens("grade: ", ("4", {"4": 1.0}))
+    reply[1].update(change)
+    assert expected_grade(reply, PAPER) in (None, pytest.approx(4.0))
+
+
 def test_objects_of_the_openai_package_do_as_well():
     entry = pytest.importorskip("openai.types.chat.chat_completion_token_logprob").ChatCompletionTokenLogprob
     reply = [entry.model_validate(t) for t in tokens("grade: ", ("4", {"4": 0.5, "2": 0.5}))]

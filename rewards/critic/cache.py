@@ -116,7 +116,7 @@ class ReplyCache:
                 marks = ",".join("?" * len(some))
                 for key, used, reply, asked, answered, logprobs in self._open().execute(f"{_SELECT} ({marks})", some):
                     listed = None if logprobs is None else json.loads(logprobs)
-                    found[key] = CachedReply(reply, asked, answered, listed)
+                    found[key] = CachedReply(reply.decode("utf-8", "surrogatepass"), asked, answered, listed)
                     if now - used >= TOUCH_AFTER_S:
                         self._touched[key] = now
             if len(self._touched) >= TOUCHES_A_WRITE:
@@ -214,7 +214,15 @@ _INSERT = "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)"
 
 def _row(key: str, used: int, reply: CachedReply) -> tuple[object, ...]:
     logprobs = None if reply.logprobs is None else json.dumps(reply.logprobs)
-    return key, used, reply.reply, reply.prompt_tokens, reply.completion_tokens, logprobs
+    # A server may send half of a surrogate pair, which is no text to SQLite.
+    return (
+        key,
+        used,
+        reply.reply.encode("utf-8", "surrogatepass"),
+        reply.prompt_tokens,
+        reply.completion_tokens,
+        logprobs,
+    )
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

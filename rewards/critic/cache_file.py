@@ -53,7 +53,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 _SCHEMA = f"""
 CREATE TABLE replies (
-    key TEXT PRIMARY KEY, used INTEGER NOT NULL, reply TEXT NOT NULL,
+    key TEXT PRIMARY KEY, used INTEGER NOT NULL, reply BLOB NOT NULL,
     prompt_tokens INTEGER, completion_tokens INTEGER, logprobs TEXT
 );
 CREATE INDEX replies_used ON replies (used);

@@ -28,6 +28,8 @@ def expected_grade(token_logprobs: Sequence[Any], rubric: Rubric, min_mass: floa
     The probabilities of the tokens that are grades are renormalised. None where that cannot be told: no verdict, a
     grade of several tokens, or less than `min_mass` of the probability on grades.
     """
+    if not all(isinstance(_get(entry, "token"), str) for entry in token_logprobs):
+        return None
     text, starts = _text(token_logprobs)
     try:
         places = find_verdict(text, rubric).places
@@ -52,9 +54,15 @@ def _text(token_logprobs: Sequence[Any]) -> tuple[str, list[int]]:
     text, starts = "", []
     for entry in token_logprobs:
         starts.append(len(text))
-        given = _get(entry, "bytes")
-        text += decoder.decode(bytes(given) if given is not None else _get(entry, "token").encode(errors="replace"))
+        text += decoder.decode(_bytes(entry))
     return text, starts
+
+
+def _bytes(entry: Any) -> bytes:
+    given = _get(entry, "bytes")
+    if isinstance(given, Sequence) and all(isinstance(n, int) and 0 <= n < 256 for n in given):
+        return bytes(given)
+    return bytes(_get(entry, "token").encode(errors="replace"))
 
 
 def _is_ambiguous(criterion: Criterion) -> bool:
@@ -83,7 +91,8 @@ def _probabilities(entry: Any) -> Iterator[tuple[str, float]]:
     seen = set()
     for candidate in (entry, *(_get(entry, "top_logprobs") or ())):
         token, logprob = _get(candidate, "token"), _get(candidate, "logprob")
-        if token not in seen and logprob is not None and not math.isnan(logprob):
+        is_number = isinstance(logprob, int | float) and not math.isnan(logprob)
+        if isinstance(token, str) and token not in seen and is_number:
             seen.add(token)
             yield token, math.exp(min(logprob, 0.0))
 

@@ -74,7 +74,7 @@ def neutralise(text: str, max_characters: int, delimiters: Iterable[str] = (), l
     """
     seen = _plain(text)
     line = _RUNS.sub(r"\1", " ".join(seen.split())).lstrip(_LEADING)
-    line = _separator(tuple(sorted({*VERDICT_WORDS, *TURN_WORDS, *labels}))).sub(_with_a_comma, line)
+    line = _separator(tuple(sorted({*VERDICT_WORDS, *labels}))).sub(_with_a_comma, line)
     for word in filter(_has_a_middle, delimiters):
         line = _tag_like(word).sub(_broken, line)
     return _cut(line, max_characters)
@@ -127,13 +127,18 @@ def _of_one_script(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=64)
 def _separator(words: tuple[str, ...]) -> re.Pattern[str]:
-    names = "|".join(re.escape(word).replace("_", "[ _-]") for word in words)
+    """A name before a colon, and of the words before a grade, also before "is 5"."""
+    graded, speaking = ("|".join(re.escape(w).replace("_", "[ _-]") for w in some) for some in (words, TURN_WORDS))
+    between = r"[\s*_\"'/().-]*(?:\([^()]{0,24}\))?[\s*_\"'/().-]*"
     return re.compile(
-        rf"(?<![^\W_])({names})(?![^\W_])[\s*_\"'/().-]*(?:\([^()]{{0,24}}\))?[\s*_\"'/().-]*([:=]|is\b)", re.IGNORECASE
+        rf"(?<![^\W_])(?:({graded})(?![^\W_]){between}([:=]|is\b(?=\W*(?:\d|$)))|({speaking})(?![^\W_]){between}[:=])",
+        re.IGNORECASE,
     )
 
 
 def _with_a_comma(match: re.Match[str]) -> str:
+    if match[1] is None:
+        return f"{match[3]},"
     return match[1] + (", is" if match[2].lower() == "is" else ",")
 
 
