@@ -450,6 +450,19 @@ def test_another_picture_is_another_question(judge, tmp_path):
     assert len(judge.requests) == 2
 
 
+def test_siblings_send_one_copy_of_their_picture(tmp_path):
+    scene = a_scene_with_an_image(an_image(tmp_path))
+    asked = EndpointCritic("http://x", "m", images=True)
+    questions = asked._questioner.ask([driven(straight(), text) for text in ("Yield.", "Stop.")], [scene] * 2, [0, 0])
+    urls = [
+        part["image_url"]["url"]
+        for q in questions
+        for part in q.request["messages"][0]["content"]
+        if "image_url" in part
+    ]
+    assert len(urls) == 2 and urls[0] is urls[1] and urls[0].startswith("data:image/jpeg;base64,")
+
+
 # settings
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
+import gc
 import logging
 import os
 import pickle
 import socket
+import threading
 import time
 import traceback
 
@@ -323,3 +325,19 @@ def test_settings_survive_being_copied_and_sent_to_another_process():
         for other in (pickle.loads(pickle.dumps(endpoint)), copy.deepcopy(endpoint)):
             assert other == endpoint
             assert causes(other.ask_many([question("Stop.")])) == ["reply"]
+
+
+def test_a_connection_that_is_no_longer_used_leaves_no_thread_behind():
+    def loops():
+        return [thread for thread in threading.enumerate() if thread.name == "async-rewards"]
+
+    gc.collect()
+    before = len(loops())
+    with JudgeServer() as judge:
+        for i in range(3):
+            ask(judge, [f"text {i}"])
+        gc.collect()
+        deadline = time.monotonic() + 10.0
+        while len(loops()) > before and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert len(loops()) <= before

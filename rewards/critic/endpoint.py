@@ -120,7 +120,7 @@ class EndpointCritic(Endpoint, BatchReward):
     ) -> list[Score]:
         """Grade a batch in which a row with another draw asks for another sample of the critic's opinion."""
         start_s = time.perf_counter()
-        rows = [self._questioner.ask(*row) for row in zip(completions, scenes, draws, strict=True)]
+        rows = self._questioner.ask(completions, scenes, draws)
         asked = ask_distinct(self, self._replies, [row for row in rows if isinstance(row, Question)])
         graded = {key: self._grade(one) for key, one in asked.items()}
         if self._replies is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from ar1_rl.errors import SceneError
 
 from ..score import Score
 from .cache import cache_key
-from .prompt import CriticPrompt, last_history_frame
+from .image import data_url, last_history_frame
+from .prompt import CriticPrompt
 
 
 @dataclass(frozen=True)
@@ -36,36 +37,67 @@ class Questioner:
     """What is sent so that the reply has the rubric's form."""
     images: bool
 
-    def ask(self, completion: Completion, scene: Scene, draw: int = 0) -> Question | Score:
-        """The question about a rollout; with another draw, a sample of its own."""
+    def ask(
+        self, completions: Sequence[Completion], scenes: Sequence[Scene], draws: Sequence[int]
+    ) -> list[Question | Score]:
+        """The questions about a batch; a row with another draw has a sample of its own."""
+        pictures: dict[tuple[str, ...], _Picture | Score] = {}
+        return [self._row(*row, pictures) for row in zip(completions, scenes, draws, strict=True)]
+
+    def _row(
+        self, completion: Completion, scene: Scene, draw: int, pictures: dict[tuple[str, ...], _Picture | Score]
+    ) -> Question | Score:
         if scene.reference is None:
             return Score(None, why="the scene has no reference trace")
         if not completion.reasoning:
             return Score(self.prompt.rubric.value_range[0], why="no reasoning")
-        try:
-            image = last_history_frame(scene) if self.images else None
-            if self.images and image is None:
-                return Score(None, why="the scene has no image")
-            messages = self.prompt.messages(scene.reference.text, completion.reasoning, image)
-        except SceneError as error:
-            return Score(None, why=str(error), failure="NoImage")
-        return self._question(messages, scene, completion.reasoning, draw, image)
+        texts = scene.reference.text, completion.reasoning
+        if not self.images:
+            # Nothing of a scene is shown but its reference, so scenes with the same one share their replies.
+            return self._question(self.prompt.messages(*texts), texts, draw, "", None)
+        files = tuple(frame.path for frame in scene.observation.frames)
+        if files not in pictures:
+            pictures[files] = _picture(scene)
+        picture = pictures[files]
+        if isinstance(picture, Score):
+            return picture
+        messages = self.prompt.messages(*texts, picture.image)
+        return self._question(picture.shared_by(messages), texts, draw, scene.id, picture.hash)
 
     def _question(
-        self, messages: list[dict[str, Any]], scene: Scene, prediction: str, draw: int, image: bytes | None
+        self, messages: list[dict[str, Any]], texts: tuple[str, str], draw: int, scene_id: str, image_hash: str | None
     ) -> Question:
-        assert scene.reference is not None, "asked before"
         sampling = dict(self.sampling)
         if draw and "seed" in sampling:
             sampling["seed"] += draw
-        key = cache_key(
-            self.model,
-            self.prompt.hash,
-            {**sampling, **self.form, "draw": draw},
-            # Without an image nothing of a scene is shown but its reference, so scenes with the same one can share.
-            scene.id if image is not None else "",
-            scene.reference.text,
-            prediction,
-            None if image is None else hashlib.sha256(image).hexdigest(),
-        )
+        how = {**sampling, **self.form, "draw": draw}
+        key = cache_key(self.model, self.prompt.hash, how, scene_id, *texts, image_hash)
         return Question(key, {"messages": messages, **sampling, **self.form})
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """The image of a scene, and the one copy of its text form that all its siblings send."""
+
+    image: bytes
+    url: str
+    hash: str
+
+    def shared_by(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same messages. A copy of the image in each of some hundred requests would fill the memory."""
+        for message in messages:
+            for part in message["content"]:
+                if part.get("type") == "image_url" and part["image_url"]["url"] == self.url:
+                    part["image_url"]["url"] = self.url
+        return messages
+
+
+def _picture(scene: Scene) -> _Picture | Score:
+    """A scene's picture, or the score where it has none or none that can be shown."""
+    try:
+        image = last_history_frame(scene)
+        if image is None:
+            return Score(None, why="the scene has no image")
+        return _Picture(image, data_url(image), hashlib.sha256(image).hexdigest())
+    except SceneError as error:
+        return Score(None, why=str(error), failure="NoImage")
