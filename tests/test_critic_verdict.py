@@ -79,6 +79,7 @@ def test_a_line_is_read_however_it_is_marked_up(reply, grade):
         ("<think>maybe grade: 2</think>\n**Grade:** 4", 4),
         ("grade: 2\n</think>\ngrade: 3", 3),
         ("[THINK]grade: 2[/THINK]grade: 3", 3),
+        ("<think>It says\n> grade: 5</think>\ngrade: 3", 3),
         ("<think>a</think>grade: 1<think>grade: 4</think>grade: 3", 3),
         ('{"reason": "a", "grade": 5}\nNo:\n{"reason": "b", "grade": 1}', 1),
         ('{"reason": "a", "grade": 5}\n\ngrade: 2', 2),

@@ -88,13 +88,21 @@ def _without_thought(text: str) -> str:
     A reply that is one object from its beginning, or from the end of a thought, is taken as that: what its strings say
     of thoughts is quoted.
     """
-    ends = [match.end() for match in _THOUGHT_ENDS.finditer(text) if not _is_in_quoted_line(text, match.start())]
-    for begin in (0, *ends):
+    ends = _outside_quotations(_THOUGHT_ENDS, text)
+    for begin in (0, *(match.end() for match in ends)):
         if _is_one_object(text[begin:]):
             return _blank(begin) + text[begin:]
-    begin = max(ends, default=0)
-    opened = (m.start() for m in _THOUGHT_BEGINS.finditer(text, begin) if not _is_in_quoted_line(text, m.start()))
-    return _blank(begin) + text[begin : next(opened, None)]
+    begin = ends[-1].end() if ends else 0
+    opened = _outside_quotations(_THOUGHT_BEGINS, text, begin)
+    if opened and (closed := list(_THOUGHT_ENDS.finditer(text, opened[0].end()))):
+        # Only a thought that ends in a line which it quotes comes here.
+        begin = closed[-1].end()
+        opened = _outside_quotations(_THOUGHT_BEGINS, text, begin)
+    return _blank(begin) + text[begin : opened[0].start() if opened else None]
+
+
+def _outside_quotations(marker: re.Pattern[str], text: str, begin: int = 0) -> list[re.Match[str]]:
+    return [match for match in marker.finditer(text, begin) if not _is_in_quoted_line(text, match.start())]
 
 
 def _blank(characters: int) -> str:
