@@ -13,7 +13,7 @@ import pytest
 from driving_cases import a_scene, driven, straight
 from hypothesis import given
 from hypothesis import strategies as st
-from judge_server import JudgeServer, rubric_grade
+from judge_server import JudgeServer, hashed_grade, rubric_grade
 
 from ar1_rl.driving import COMPONENT_GROUPS, LATERAL_DECISIONS, LONGITUDINAL_DECISIONS, SIDED_DECISIONS, Decisions
 from ar1_rl.errors import ConfigError
@@ -387,6 +387,33 @@ def test_the_mix_counts_failures_abstains_and_keeps_the_grades_of_the_others(jud
     mixed = mix.score([driven(straight(), t) for t in texts], [SCENE] * 5)
     assert [m.value for m in mixed] == [0.8, None, None, None, 0.8]
     assert Counter(mix.failures) == {("critic", "NoVerdict"): 1, ("critic", "Server500"): 1, ("critic", "Timeout"): 1}
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+def test_under_faults_every_grade_is_the_judges_own_and_every_failure_has_its_cause(share):
+    kinds = ["status_500", "reset", "malformed_json", "wrong_schema", "nan_grade", "rate_limited", "hang", "drip"]
+    faults = {kind: share / len(kinds) for kind in kinds}
+    with JudgeServer(grade=hashed_grade, faults=faults, seed=5, retry_after="0.02") as judge:
+        texts = [f"Yield to pedestrian {i}." for i in range(150)]
+        scores = score(endpoint(judge, max_retries=1, timeout_s=0.7, rest_s=0.05), *texts)
+        for text, graded in zip(texts, scores, strict=True):
+            assert (graded.value is None) == (graded.failure is not None)
+            assert graded.value in (None, hashed_grade(f"<prediction>{text}</prediction>"))
+        lasting = sum(
+            n for kind, n in judge.stats()["faults"].items() if kind in ("malformed_json", "wrong_schema", "nan_grade")
+        )
+        failures = Counter(graded.failure for graded in scores if graded.failure is not None)
+        assert set(failures) <= {
+            "NotJson",
+            "WrongSchema",
+            "WrongGrade",
+            "Server500",
+            "Transport",
+            "RateLimited",
+            "Timeout",
+        }
+        assert failures["NotJson"] + failures["WrongSchema"] + failures["WrongGrade"] == lasting
+        assert sum(failures.values()) <= sum(judge.stats()["faults"].values())
 
 
 def test_no_key_is_in_anything_that_scoring_leaves_behind(judge, monkeypatch, caplog, tmp_path):
