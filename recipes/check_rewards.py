@@ -23,7 +23,7 @@ from rewards.mix import Mix
 from rewards.presets import PRESETS
 from rewards.terms import Term
 
-from . import catalogue
+from .mix_spec import yaml_of
 
 SCHEMA_VERSION = 1
 SHOWN = {"pass": "[green]pass[/green]", "fail": "[bold red]FAIL[/bold red]", "not applicable": "[dim]-[/dim]"}
@@ -54,12 +54,13 @@ def run(spec: str, arguments: Sequence[str], ladders: Sequence[str], console: Co
 
 
 def subject_of(spec: str, arguments: Sequence[str]) -> Term | Mix:
-    """The term or mix that a spec names: a reward, a preset, or a YAML file with a mix or a run config."""
-    given = apply_overrides({}, arguments) if not _is_file(spec) else {}
+    """The term or mix that a spec names: a reward, a preset, or a file or run folder with a mix."""
+    path = None if is_spec(spec) or spec in BUILT_IN or spec in PRESETS else yaml_of(spec)
+    if path is not None:
+        return _mix_in(path, arguments)
+    given = apply_overrides({}, arguments)
     if spec in PRESETS:
         return load_preset(spec, **given)
-    if _is_file(spec):
-        return _mix_in(catalogue.path_of(spec), arguments)
     keys = {key: given.pop(key) for key in TERM_KEYS if key in given}
     term = {"value_range": tuple(keys.pop("range")), **keys} if "range" in keys else keys
     return Term(reward=load_reward(spec, **given), **term)
@@ -86,11 +87,6 @@ def show(results: Sequence[ContractResult], console: Console, title: str) -> Non
             console.print(f"  {result.example}", markup=False, soft_wrap=True)
     broken = sum(result.broken for result in results)
     console.print(f"{broken} contracts broken" if broken else "every contract is kept", soft_wrap=True)
-
-
-def _is_file(spec: str) -> bool:
-    own = is_spec(spec) or spec in BUILT_IN or spec in PRESETS
-    return not own and (spec.endswith((".yaml", ".yml")) or spec in catalogue.names())
 
 
 def _mix_in(path: Path, overrides: Sequence[str]) -> Mix:

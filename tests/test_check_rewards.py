@@ -406,6 +406,12 @@ def test_the_command_reads_a_mix_from_a_yaml_file_with_overrides(tmp_path, capsy
     assert {r["subject"] for r in json.loads(capsys.readouterr().out)["results"]} == {"shape", "mix"}
 
 
+def test_the_command_reads_the_mix_of_a_run_folder(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("{recipe: x, rewards: {terms: [{reward: format, name: shape}]}}")
+    assert main(["check-rewards", str(tmp_path), "--json"]) == 0
+    assert {r["subject"] for r in json.loads(capsys.readouterr().out)["results"]} == {"shape", "mix"}
+
+
 def test_the_command_can_be_held_to_some_ladders(tmp_path, capsys):
     path = tmp_path / "mine.py"
     path.write_text(
