@@ -151,4 +151,5 @@ def test_the_paper_s_loss_in_two_passes_has_the_gradient_of_one(tiny_policy: Tin
         half = {n: v[part] if isinstance(v, torch.Tensor) and v.dim() > 0 else v for n, v in batch.items()}
         trainer._compute_loss(trainer.model, half).backward()
     halves = torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
-    assert torch.allclose(whole, halves, rtol=1e-4, atol=1e-7)
+    # As a whole: single gradients are small differences of large sums, which float32 rounds one by one.
+    assert (whole - halves).norm() < 1e-5 * whole.norm()
