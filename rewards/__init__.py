@@ -7,6 +7,7 @@ from .comfort import Comfort, Jerk
 from .composite import CompositeReward
 from .critic.embedded import RubricCritic
 from .critic.endpoint import EndpointCritic
+from .critic.ensemble import EnsembleCritic
 from .format import Format
 from .imitation import Imitation
 from .mix import Mix, MixedScore
@@ -19,6 +20,7 @@ __all__ = [
     "Comfort",
     "CompositeReward",
     "EndpointCritic",
+    "EnsembleCritic",
     "Format",
     "Gate",
     "Imitation",
