@@ -32,6 +32,8 @@ class DescriptionLimits:
     standing_mps: float = 0.4
     crossing_mps: float = 0.35
     """Lateral speed above which a road user is said to move sideways."""
+    same_speed_mps: float = 0.75
+    """A difference from the ego speed that is worth words; a small policy cannot subtract two numbers."""
     changing_mps2: float = 0.6
     """Acceleration above which it is said to slow down or speed up."""
     acceleration_window: int = 5
@@ -61,12 +63,14 @@ def describe(observation: Observation, limits: DescriptionLimits = LIMITS) -> st
     here = Place(ahead_NW[0], left_NW[0])
     ahead_NW = ahead_NW - here.ahead_m
     places = [Place(ahead, left) for ahead, left in zip(ahead_NW[1:], left_NW[1:], strict=True)]
+    ego_mps = _ego_speed(observation.history_T3)
+    seen = places[len(controls) :]
     parts = [
-        f"speed {_speed(_ego_speed(observation.history_T3))}",
+        f"speed {_speed(ego_mps)}",
         f"route {observation.route}",
-        *(_lane(observation.lanes or (), path, here, limits) if paths else ["lane unknown"]),
+        *(_lane(observation.lanes or (), path, here, ego_mps, limits) if paths else ["lane unknown"]),
         *_controls(controls, places[: len(controls)], limits),
-        *(_agents(agents, places[len(controls) :], limits) if observation.agents is not None else ["agents unknown"]),
+        *(_agents(agents, seen, ego_mps, limits) if observation.agents is not None else ["agents unknown"]),
     ]
     return " ; ".join(parts)
 
@@ -113,10 +117,12 @@ def _in_lane_frame(
     return reading.s_BT, reading.d_BT
 
 
-def _lane(lanes: Sequence[Lane], path: LanePath, here: Place, limits: DescriptionLimits) -> Iterator[str]:
+def _lane(
+    lanes: Sequence[Lane], path: LanePath, here: Place, ego_mps: float, limits: DescriptionLimits
+) -> Iterator[str]:
     lane = next(lane for lane in lanes if lane.lane_id == path.lane_ids[0])
     if lane.speed_limit_mps is not None:
-        yield f"limit {_speed(lane.speed_limit_mps)}"
+        yield " ".join(["limit", _speed(lane.speed_limit_mps), *_than_ego(lane.speed_limit_mps, ego_mps, limits)])
     beside = [f"{side}_free" for side, other in (("left", lane.left_id), ("right", lane.right_id)) if other is not None]
     yield " ".join(["lane", _course(path, here.ahead_m, limits), *beside])
     if abs(here.left_m) >= limits.offset_m:
@@ -149,7 +155,7 @@ def _controls(controls: Sequence[Control], places: Sequence[Place], limits: Desc
     return [text for _, text in sorted(found)]
 
 
-def _agents(agents: Sequence[Agent], places: Sequence[Place], limits: DescriptionLimits) -> list[str]:
+def _agents(agents: Sequence[Agent], places: Sequence[Place], ego_mps: float, limits: DescriptionLimits) -> list[str]:
     """The road users in reach: first those in the way ahead, then the others, each by distance."""
     ranked = []
     for agent, place in zip(agents, places, strict=True):
@@ -159,7 +165,10 @@ def _agents(agents: Sequence[Agent], places: Sequence[Place], limits: Descriptio
         motion = _motion(place)
         in_the_way = ahead > 0 and (abs(left) < limits.in_path_m or abs(motion.sideways_mps) > limits.crossing_mps)
         where = [_distance(abs(ahead)), "ahead" if ahead >= 0 else "behind", _lateral(left)]
-        ranked.append((not in_the_way, abs(ahead), " ".join([agent.kind, *where, *_motion_words(motion, limits)])))
+        words = [agent.kind, *where, *_motion_words(motion, limits)]
+        if in_the_way and motion.speed_mps >= limits.standing_mps:
+            words += _than_ego(motion.speed_mps, ego_mps, limits)
+        ranked.append((not in_the_way, abs(ahead), " ".join(words)))
     return [text for *_, text in sorted(ranked)[: limits.agents]]
 
 
@@ -193,6 +202,14 @@ def _motion_words(motion: Motion, limits: DescriptionLimits) -> list[str]:
     if abs(motion.change_mps2) >= limits.changing_mps2:
         words.append("slowing" if motion.change_mps2 * motion.speed_mps < 0 else "speeding")
     return words
+
+
+def _than_ego(speed_mps: float, ego_mps: float, limits: DescriptionLimits) -> list[str]:
+    """By how much a speed differs from the ego's, where it does."""
+    difference = speed_mps - ego_mps
+    if abs(difference) < limits.same_speed_mps:
+        return []
+    return [_speed(abs(difference)), "faster" if difference > 0 else "slower"]
 
 
 def _straight_path() -> LanePath:
@@ -236,7 +253,7 @@ def _speed(value_mps: float) -> str:
 VOCABULARY: tuple[str, ...] = (
     *("speed", "route", "limit", "lane", "unknown", "offset", "lane_end", "bends", "radius", "straight", "agents"),
     *("left", "right", "left_free", "right_free", "ahead", "behind", "0dm", "0deg", ";"),
-    *("standing", "oncoming", "to_left", "to_right", "slowing", "speeding"),
+    *("standing", "oncoming", "to_left", "to_right", "slowing", "speeding", "faster", "slower"),
     *AGENT_KINDS,
     *ROUTES,
     *LIGHT_STATES,

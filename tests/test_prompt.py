@@ -42,7 +42,7 @@ def seen(**changes: object) -> Observation:
 
 
 def test_a_straight_empty_road_by_hand() -> None:
-    assert describe(seen()) == "speed 10mps ; route straight ; limit 14mps ; lane straight left_free"
+    assert describe(seen()) == "speed 10mps ; route straight ; limit 14mps 4mps faster ; lane straight left_free"
 
 
 def test_road_users_are_described_by_place_and_motion_the_ones_in_the_way_first() -> None:
@@ -55,7 +55,7 @@ def test_road_users_are_described_by_place_and_motion_the_ones_in_the_way_first(
     text = describe(seen(agents=others))
     assert text.split(" ; ")[4:] == [
         "pedestrian 20m ahead 40dm right 0mps to_left",
-        "truck 30m ahead 0dm 5mps",
+        "truck 30m ahead 0dm 5mps 5mps slower",
         "car 12m ahead 35dm left 9mps",
         "car 40m ahead 30dm right standing",
     ]
