@@ -28,6 +28,7 @@ MAX_CHARACTERS = 4000
 MAX_CLAIMS = 32
 """An answer with more claims is a list of everything, not a reading."""
 FLAGS = ("negated", "hedged", "later")
+"""`later`: told to follow another action; the claim's `order` and `follows`."""
 _KEYS = {"decision", "side", "words", *FLAGS}
 
 
@@ -76,7 +77,20 @@ def _claim(item: Any, text: str, shown: list[tuple[str, int]]) -> Claim:
         raise CriticError(f"claim {name!r} quotes no words")
     start, end = _quoted(words, shown)
     stated = name != "in_lane_nudge" or "lane" in text[start:end].lower()
-    return Claim(axis, name, side, text[start:end], start, end, **flags, extent_stated=stated)
+    later = flags["later"]
+    return Claim(
+        axis,
+        name,
+        side,
+        text[start:end],
+        start,
+        end,
+        negated=flags["negated"],
+        hedged=flags["hedged"],
+        order=int(later),
+        follows=later,
+        extent_stated=stated,
+    )
 
 
 def _quoted(words: str, shown: list[tuple[str, int]]) -> tuple[int, int]:

@@ -31,7 +31,7 @@ def test_a_reply_gives_claims_in_reading_order_with_the_words_as_written() -> No
     claims = read_claims(reply(STOP, NUDGE, SLOW), TEXT)
     assert claims == (
         Claim("longitudinal", "speed_adaptation", None, "Slow down  for the Curve", 0, 24),
-        Claim("lateral", "in_lane_nudge", "left", "nudge LEFT", 31, 41, later=True, extent_stated=False),
+        Claim("lateral", "in_lane_nudge", "left", "nudge LEFT", 31, 41, order=1, follows=True, extent_stated=False),
         Claim("longitudinal", "stop", None, "stop", 72, 76, negated=True),
     )
     assert all(TEXT[claim.start : claim.end] == claim.words for claim in claims)

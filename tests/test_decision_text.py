@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ar1_rl.driving.decision_text import parse_decisions
+from ar1_rl.driving.decision_text import parse_claims, parse_decisions
 from ar1_rl.driving.decisions import COMPONENT_GROUPS, LATERAL_DECISIONS, LONGITUDINAL_DECISIONS
 
 # text, longitudinal, lateral, side, components
@@ -21,7 +21,7 @@ SENTENCES = [
     ("Slow down because the lead vehicle is braking.", "lead_obstacle_following", None, None, "lead_vehicle"),
     ("Slow down for the speed bump ahead.", "speed_adaptation", None, None, "speed_bump"),
     ("Stop for the red traffic light at the intersection.", "stop", None, None, "red_light"),
-    ("Stop at the stop sign, then turn right.", "stop", None, None, "stop_sign"),
+    ("Stop at the stop sign, then turn right.", "stop", "turn", "right", "stop_sign"),
     ("Stop to let the pedestrian cross at the crosswalk.", "yield", None, None, "pedestrian"),
     ("Stop due to the light turning red.", "stop", None, None, "red_light"),
     ("Adapt speed for the sharp curve to the left.", "speed_adaptation", None, None, "curve"),
@@ -52,7 +52,7 @@ SENTENCES = [
     ("Wait for the pedestrian to cross before turning right.", "yield", "turn", "right", "pedestrian"),
     ("Hold position at the red light.", "stop", None, None, "red_light"),
     ("Follow the lead vehicle at a safe distance.", "lead_obstacle_following", None, None, "lead_vehicle"),
-    ("Follow the lane through the curve at constant speed.", None, "lane_keeping", None, "curve"),
+    ("Follow the lane through the curve at constant speed.", "set_speed_tracking", "lane_keeping", None, "curve"),
     ("Track the set speed in a free lane.", "set_speed_tracking", None, None, "clear_lane"),
     ("Proceed through the intersection because the signal is green.", "set_speed_tracking", None, None, "green_light"),
     ("Resume speed now that the lead vehicle has moved off.", "set_speed_tracking", None, None, "lead_vehicle"),
@@ -77,11 +77,11 @@ SENTENCES = [
     ("The light turned green. Go.", "set_speed_tracking", None, None, "green_light"),
     ("Take the exit ramp on the right because the route leaves the highway.", None, "merge_split", "right", "route_lane"),
     ("Cancel the lane change and return to the right lane.", None, "lateral_abort", None, ""),
-    ("Steer around the stopped delivery van on the left side.", None, "in_lane_nudge", "right", "parked_vehicle"),
-    ("Slow down and be ready to stop for the child near the curb.", "yield", None, None, "pedestrian"),
+    ("Steer around the stopped delivery van on the left side.", None, "in_lane_nudge", None, "parked_vehicle"),
+    ("Slow down and be ready to stop for the child near the curb.", "speed_adaptation", None, None, "pedestrian"),
     ("If the pedestrian steps out, stop; otherwise keep speed.", "set_speed_tracking", None, None, "pedestrian"),
     ("Never overtake here; follow the bus ahead.", "lead_obstacle_following", None, None, "lead_vehicle"),
-    ("Go slowly past the school.", None, None, None, ""),
+    ("Go slowly past the school.", "speed_adaptation", None, None, ""),
     ("The sky is blue.", None, None, None, ""),
     ("", None, None, None, ""),
     ("the the the red red", None, None, None, ""),
@@ -100,7 +100,7 @@ SENTENCES = [
     ("Gradually brake for the stopped traffic ahead.", "lead_obstacle_following", None, None, "lead_vehicle"),
     ("Continue at the current speed as the lane is open.", "set_speed_tracking", None, None, "clear_lane"),
     ("Move slightly right to leave more room for the oncoming bus.", None, "in_lane_nudge", "right", "oncoming_vehicle"),
-    ("Prepare to stop for the pedestrian.", "stop", None, None, "pedestrian"),
+    ("Prepare to stop for the pedestrian.", "yield", None, None, "pedestrian"),
     ("Adapt speed to the bend in the road ahead.", "speed_adaptation", None, None, "curve"),
     ("Accelerate gently since the truck ahead has pulled away.", "set_speed_tracking", None, None, "lead_vehicle"),
     ("Make a lane change to the right to reach the exit.", None, "lane_change", "right", "route_lane"),
@@ -113,7 +113,7 @@ SENTENCES = [
     ("Let the bus merge in front of us.", "yield", None, None, ""),
     ("Pull over to the right shoulder at our destination.", None, "pull_over", "right", "route_end"),
     ("Maintain speed and nudge right, away from the construction barrels on the left.", "set_speed_tracking", "in_lane_nudge", "right", "construction"),
-    ("Because a van is merging into our lane, slow down to open a gap.", "lead_obstacle_following", None, None, "cut_in_vehicle"),
+    ("Because a van is merging into our lane, slow down to open a gap.", "yield", None, None, "cut_in_vehicle"),
     ("Give up the lane change because the gap closed.", None, "lateral_abort", None, ""),
     ("Take the next right as instructed by the navigation.", None, "turn", "right", "route_turn"),
     ("Slow to a crawl for the speed humps.", "speed_adaptation", None, None, "speed_bump"),
@@ -130,10 +130,10 @@ SENTENCES = [
     ("Brake firmly, as the car in front stopped suddenly.", "lead_obstacle_following", None, None, "lead_vehicle"),
     ("Yield, then turn right.", "yield", "turn", "right", ""),
     ("Slow down to let the merging truck in.", "yield", None, None, "cut_in_vehicle"),
-    ("Drive straight through the junction at the posted speed.", None, "lane_keeping", None, ""),
+    ("Drive straight through the junction at the posted speed.", "set_speed_tracking", "lane_keeping", None, ""),
     ("Shift left within my lane because the cyclist on the right wobbles.", None, "in_lane_nudge", "left", "cyclist"),
     ("Keep to the right lane.", None, "lane_keeping", None, ""),
-    ("Stop. A child ran into the street.", "stop", None, None, "pedestrian"),
+    ("Stop. A child ran into the street.", "yield", None, None, "pedestrian"),
     ("Return to the lane after passing the parked cars.", None, "lane_keeping", None, "parked_vehicle"),
     ("Do not turn left yet; wait for oncoming traffic to clear.", "yield", None, None, "oncoming_vehicle"),
 ]
@@ -151,16 +151,46 @@ def test_a_sentence_is_read_as_a_careful_reader_reads_it(
 def test_every_claim_names_words_that_are_in_the_text() -> None:
     claims = parse_decisions("Slow  down for the Pedestrian and nudge LEFT around the parked car.")
     assert claims.words("longitudinal") == "Slow  down"
-    assert claims.words("lateral") == "nudge"
+    assert claims.words("lateral") == "nudge LEFT"
     assert claims.words("pedestrian") == "Pedestrian"
     assert claims.words("cyclist") is None
 
 
-def test_a_hedged_claim_says_so_and_gives_way_to_a_certain_one() -> None:
-    alone = parse_decisions("Prepare to stop for the red light.")
-    assert (alone.longitudinal, alone.hedged) == ("stop", True)
-    both = parse_decisions("We may have to stop, but for now keep speed.")
-    assert (both.longitudinal, both.hedged) == ("set_speed_tracking", False)
+def flags(text: str) -> list[tuple[str, bool, bool]]:
+    """Name, negated and hedged of every claim in reading order."""
+    return [(claim.name, claim.negated, claim.hedged) for claim in parse_claims(text)]
+
+
+def test_what_is_negated_or_only_possible_is_found_and_does_not_count() -> None:
+    assert flags("Do not stop; keep speed.") == [("stop", True, False), ("set_speed_tracking", False, False)]
+    assert flags("Roll on without changing lanes.") == [("set_speed_tracking", False, False), ("lane_change", True, False)]
+    assert flags("We may have to stop, but for now keep speed.") == [("stop", False, True), ("set_speed_tracking", False, False)]
+    assert flags("If the light turns red, stop.") == [("stop", False, True)]
+    assert parse_decisions("If the light turns red, stop.").longitudinal is None
+    assert parse_decisions("Prepare to stop for the red light.").longitudinal == "stop"
+    assert parse_decisions("Be prepared to stop for the red light.").longitudinal is None
+
+
+def test_the_first_action_counts_in_the_order_in_which_things_are_to_be_done() -> None:
+    assert parse_decisions("Slow for the bend, then speed up.").longitudinal == "speed_adaptation"
+    assert parse_decisions("Speed up after stopping at the line.").longitudinal == "stop"
+    assert parse_decisions("Before turning left, change to the left lane.").lateral == "lane_change"
+
+
+def test_what_others_do_is_never_the_egos() -> None:
+    for text in (
+        "The car ahead changes lanes and brakes.",
+        "A cyclist is turning left while the bus pulls over.",
+        "The truck that merges from the right will stop.",
+        "Pedestrians yield to the tram.",
+    ):
+        assert parse_claims(text) == (), text
+
+
+def test_a_slip_of_the_keyboard_is_read_as_it_was_meant() -> None:
+    claims = parse_decisions("maintian speed and chagne to the lfet lane")
+    assert (claims.longitudinal, claims.lateral, claims.side) == ("set_speed_tracking", "lane_change", "left")
+    assert [claim.words for claim in claims.found] == ["maintian speed", "chagne to the lfet"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +228,7 @@ def test_any_words_in_any_order_are_legal(words: list[str], data: st.DataObject)
     assert claims.decisions.side == claims.side
     spaced = "".join(word + data.draw(st.sampled_from([" ", "  ", "\n"])) for word in words)
     again = parse_decisions(spaced)
-    assert (again.decisions, again.components, again.hedged) == (claims.decisions, claims.components, claims.hedged)
+    assert (again.decisions, again.components) == (claims.decisions, claims.components)
     assert [(c.name, c.side, c.negated, c.hedged) for c in again.found] == [(c.name, c.side, c.negated, c.hedged) for c in claims.found]
     assert all(spaced[claim.start : claim.end] == claim.words for claim in again.found)
 

@@ -43,7 +43,7 @@ __all__ = [
     "match_longitudinal",
 ]
 
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 """Grows with every change of a row or of a threshold."""
 
 
@@ -144,6 +144,8 @@ def match_lateral(claims: Claims, motion: Motion, thresholds: CarryingOutThresho
     decisions = [decision]
     if decision == "in_lane_nudge" and not claims.extent_stated:
         decisions.append("out_of_lane_nudge")
+    if claims.after_stop:
+        decisions.append("lane_keeping")
     if any(LATERAL_TABLE[name].holds(motion, claims.side, thresholds) for name in decisions):
         return Match(1.0, f"{label}: {did}")
     neighbours = LATERAL_TABLE[decision].neighbours

@@ -31,10 +31,17 @@ class Claim(NamedTuple):
     """The text says that the ego will not ("do not stop", "instead of stopping")."""
     hedged: bool = False
     """Only tentative ("may have to stop", "if ...")."""
-    later: bool = False
-    """Announced for after something else ("then", "before ...")."""
+    order: int = 0
+    """-1 for what comes before the rest ("after stopping, ..."), 1 for what comes after it ("before turning")."""
+    follows: bool = False
+    """Told to follow something else that the ego does ("then", "before ...")."""
     extent_stated: bool = True
     """False for a nudge that does not say whether it stays in the lane; it is then called `in_lane_nudge`."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the text says that the ego will do it."""
+        return not (self.negated or self.hedged)
 
 
 class Evidence(NamedTuple):
@@ -57,10 +64,10 @@ class Claims:
     """Critical components that it cites as causes, in reading order."""
     evidence: tuple[Evidence, ...] = ()
     """The words that the components rest on."""
-    hedged: bool = False
-    """The longitudinal claim is only tentative; there is no certain one."""
     extent_stated: bool = True
     """See `Claim`."""
+    after_stop: bool = False
+    """The lateral decision is for after the stop, and so maybe behind the horizon ("stop, then turn right")."""
     found: tuple[Claim, ...] = ()
     """Every claim in reading order: those that count and those that do not."""
 
@@ -72,8 +79,7 @@ class Claims:
     def words(self, what: str) -> str | None:
         """The words that the first action on an axis, or a cited component, rests on."""
         if what in ("longitudinal", "lateral"):
-            first = first_action_of(self.found, "longitudinal"), first_action_of(self.found, "lateral")
-            claim = first[0] if what == "longitudinal" else first[1]
+            claim = first_action_of(self.found, "longitudinal" if what == "longitudinal" else "lateral")
             return claim.words if claim is not None else None
         return next((item.words for item in self.evidence if item.what == what), None)
 
@@ -83,8 +89,8 @@ def first_actions(
 ) -> Claims:
     """What counts of the claims of a text: the first action on each axis.
 
-    Announced comes before later, certain before hedged. A hedged claim counts only on the longitudinal axis; a
-    manoeuvre for after a stop lies behind the horizon.
+    Negated and hedged claims do not count; of the others the earliest does, in the order in which they are to be
+    carried out.
     """
     longitudinal, lateral = first_action_of(found, "longitudinal"), first_action_of(found, "lateral")
     return Claims(
@@ -93,24 +99,20 @@ def first_actions(
         side=lateral.side if lateral is not None else None,
         components=components,
         evidence=evidence,
-        hedged=longitudinal is not None and longitudinal.hedged,
         extent_stated=lateral is None or lateral.extent_stated,
+        after_stop=_after_stop(longitudinal, lateral),
         found=tuple(found),
     )
 
 
+def _after_stop(longitudinal: Claim | None, lateral: Claim | None) -> bool:
+    if longitudinal is None or lateral is None or longitudinal.name != "stop":
+        return False
+    earlier = (longitudinal.order, longitudinal.start) < (lateral.order, lateral.start)
+    return earlier and (lateral.follows or longitudinal.order < lateral.order)
+
+
 def first_action_of(found: Sequence[Claim], axis: Axis) -> Claim | None:
     """The claim that counts on an axis, see `first_actions`."""
-    first = _first(found, axis)
-    if axis == "longitudinal" or first is None:
-        return first
-    if first.hedged:
-        return None
-    before = _first(found, "longitudinal")
-    after_a_stop = first.later and before is not None and before.name == "stop" and not before.later
-    return None if after_a_stop else first
-
-
-def _first(found: Sequence[Claim], axis: Axis) -> Claim | None:
-    counted = [claim for claim in found if claim.axis == axis and not claim.negated]
-    return min(counted, key=lambda claim: (claim.hedged, claim.later, claim.start), default=None)
+    counted = [claim for claim in found if claim.axis == axis and claim.counts]
+    return min(counted, key=lambda claim: (claim.order, claim.start), default=None)

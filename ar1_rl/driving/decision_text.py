@@ -1,28 +1,34 @@
 """Text -> claims: the driving decisions a trace announces, the causes it cites, and the words each rests on.
 
-Rule-based. A text is cut into clauses; clauses about others and clauses that give a reason claim nothing. On each axis
-the first claim counts; what comes after a stop comes after the horizon. Negated claims are none, hedged ones count only
-where nothing else was said, and never on the lateral axis. Causes are read from the whole text.
+Rule-based. `acts.py` finds what the ego does, `longitudinal_frames.py` and `lateral_frames.py` say which decision a verb
+with its arguments names, `purposes.py` what slowing and stopping are for, `sides.py` where a lateral action goes.
 """
+
+# ruff: noqa: E501  patterns on one line
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
+from .acts import Act, Segment, find_acts
 from .cause_rules import COMPONENT_RULES
-from .cause_text import Cause, cited, with_route
+from .cause_text import cited, with_route
 from .claims import Axis, Claim, Claims, Evidence, first_actions
-from .clauses import Found, every_claim, split_clauses
-from .decision_rules import LATERAL_RULES, LONGITUDINAL_RULES, SLOWING
 from .decisions import SIDED_DECISIONS, Side
+from .lateral_frames import LATERAL
+from .longitudinal_frames import LONGITUDINAL
+from .maneuver_nouns import named
 from .phrase_rule import RuleBook
 from .plain_text import Places, normalised
+from .purposes import purpose
+from .sides import side_of
 
 CACHED_TEXTS = 65_536
 """Policies repeat themselves: parsed texts kept in memory, about 1 kB each."""
 
-_BOOK = RuleBook(longitudinal=LONGITUDINAL_RULES, lateral=LATERAL_RULES, causes=COMPONENT_RULES)
+_CAUSES = RuleBook(causes=COMPONENT_RULES)
 
 
 def parse_claims(text: str) -> tuple[Claim, ...]:
@@ -34,92 +40,209 @@ def parse_claims(text: str) -> tuple[Claim, ...]:
 def parse_decisions(text: str) -> Claims:
     """The first action per axis; any text is legal, and one that says nothing readable has no claims."""
     plain = normalised(text)
-    clauses = split_clauses(plain)
-    rules = _BOOK.fitting(plain)
-    causes = cited(plain, rules["causes"])
-    longitudinal = every_claim(plain, clauses, rules["longitudinal"])
-    lateral = every_claim(plain, clauses, rules["lateral"])
-    if not any(not claim.negated for claim in (*longitudinal, *lateral)):
-        bare = [clause._replace(kind="main", bare=True) for clause in clauses if clause.kind == "reason"]
-        longitudinal += every_claim(plain, bare, rules["longitudinal"])
-        lateral += every_claim(plain, bare, rules["lateral"])
+    spoken = plain.replace("-", " ")
     places = Places(text, plain)
-    found = [_claim(places, "longitudinal", _longitudinal_name(one, causes), None, one) for one in longitudinal]
-    found += [_claim(places, "lateral", one.name, _side(plain, one), one) for one in lateral]
-    claims = first_actions(sorted(found, key=lambda claim: claim.start))
-    causes = with_route(plain, causes, claims.lateral)
+    found = _found(spoken, places, bare=False)
+    if not any(claim.counts for claim in found):
+        found = _found(spoken, places, bare=True) or found
+    claims = first_actions(found)
+    causes = with_route(plain, cited(plain, _CAUSES.fitting(plain)["causes"]), claims.lateral)
     evidence = tuple(Evidence(cause.name, *places.of(cause.start, cause.end)) for cause in causes)
-    return _with_causes(claims, evidence)
+    return first_actions(found, tuple(dict.fromkeys(item.what for item in evidence)), evidence)
 
 
-def _with_causes(claims: Claims, evidence: tuple[Evidence, ...]) -> Claims:
-    components = tuple(dict.fromkeys(item.what for item in evidence))
-    return first_actions(claims.found, components, evidence)
+def _found(spoken: str, places: Places, bare: bool) -> list[Claim]:
+    acts, segments = find_acts(spoken, bare)
+    read: list[_Reading] = []
+    for act in acts:
+        around = bool(read) and read[-1].name in ("in_lane_nudge", "out_of_lane_nudge") and spoken.endswith(" to ", 0, act.start)
+        read += _read(spoken, act, around)
+    taken = [(reading.start, reading.end) for reading in read if reading.axis == "lateral"]
+    read += _of_nouns(spoken, acts, segments, taken)
+    return [_claim(places, reading) for reading in _refined(sorted(read, key=lambda reading: reading.start))]
 
 
-def _claim(places: Places, axis: Axis, name: str, side: Side | None, found: Found) -> Claim:
-    words, start, end = places.of(found.start, found.end)
-    stated = name != "in_lane_nudge" or bool(_IN_LANE.search(places.plain))
-    return Claim(axis, name, side, words, start, end, found.negated, found.hedged, found.later, stated)
+def _refined(readings: list[_Reading]) -> list[_Reading]:
+    """Readings that later words make more exact: the side of a manoeuvre, how far a nudge goes, what a return is for."""
+    counted = [reading for reading in readings if reading.axis == "lateral" and not (reading.negated or reading.hedged)]
+    if len(counted) < 2:
+        return readings
+    first, second = counted[:2]
+    names = [reading.name for reading in counted]
+    if first.name == second.name and first.side is None and second.side is not None:
+        exact = first._replace(side=second.side)
+    elif first.name == "in_lane_nudge" and second.name == "out_of_lane_nudge" and first.side in (None, second.side):
+        exact = first._replace(name="out_of_lane_nudge", side=second.side or first.side)
+    elif first.name == "lane_keeping" and "lateral_abort" in names and first.returns:
+        exact = first._replace(order=1)
+    else:
+        return readings
+    return [exact if reading is first else reading for reading in readings]
 
 
-_IN_LANE = re.compile(r"\b(?:within|inside|in|without leaving|staying in) (?:the |our |my |its |ego |current )*lane\b")
-
-_SLOWING_FOR = {
-    "lead_vehicle": "lead_obstacle_following",
-    "slow_vehicle": "lead_obstacle_following",
-    "cut_in_vehicle": "lead_obstacle_following",
-    "pedestrian": "yield",
-    "cyclist": "yield",
-    "cross_traffic": "yield",
-    "oncoming_vehicle": "yield",
-    "yield_sign": "yield",
-    "red_light": "stop",
-    "yellow_light": "stop",
-    "stop_sign": "stop",
-}
-"""Slowing down is named after its cause; any other cause, or none, makes it speed adaptation."""
+class _Reading(NamedTuple):
+    axis: Axis
+    name: str
+    side: Side | None
+    start: int
+    end: int
+    negated: bool
+    hedged: bool
+    order: int
+    follows: bool = False
+    returns: bool = False
+    """Goes back to where it was."""
 
 
-def _longitudinal_name(found: Found, causes: list[Cause]) -> str:
-    if found.name != SLOWING:
-        return found.name
-    ranked = sorted(causes, key=lambda cause: (cause.start < found.start, cause.start))
-    return _SLOWING_FOR.get(ranked[0].name, "speed_adaptation") if ranked else "speed_adaptation"
+def _read(spoken: str, act: Act, around: bool) -> list[_Reading]:
+    """What a verb with its arguments names, at most one decision per axis."""
+    readings = []
+    arguments = _with_antecedent(spoken, act)
+    lateral = next(LATERAL.decide(act.verb, arguments), None)
+    unfinished = _unfinished(act)
+    if unfinished:
+        lateral = ("lateral_abort", unfinished)
+    for decision, match in LONGITUDINAL.decide(act.verb, arguments):
+        name = purpose(decision, spoken, act.start, act.end, act.arguments)
+        if around and name == "passing_acceleration" and act.verb != "overtake" and not _MOVING.search(arguments):
+            name = ""
+        if name:
+            readings.append(_reading("longitudinal", name, None, act, match))
+            break
+    if not readings and _ONLY_AFTER.match(spoken, act.end):
+        readings.append(_Reading("longitudinal", "yield", None, act.start, act.end, act.negated, act.hedged, 0))
+    if lateral is not None and lateral[0]:
+        name = lateral[0]
+        if name == "lane_keeping" and _TURNED_DOWN.search(spoken):
+            name = "lateral_abort"
+        side = _side(name, arguments, spoken, act) if name in SIDED_DECISIONS else None
+        reading = _reading("lateral", name, side, act, lateral[1])
+        readings.append(reading._replace(negated=False) if unfinished else reading)
+    return readings
 
 
-_SIDE_WORD = re.compile(
-    r"\b(left|right)(?:wards?)?\b(?!-of-way)"
-    r"(?! (?:of way|away|now|behind|ahead(?! of)|before|after|in front|there|here|next|turn signal))"
+_MOVING = re.compile(r"\b(?:slow\w*|moving|cycl\w+|bicycle|bike|rider|tractor|moped|scooter|jogger|horse\w*|tram|crawl\w*|rolling|carriage)\b")
+"""Who is passed in motion; a nudge to get past anyone else goes round something that stands."""
+_TURNED_DOWN = re.compile(
+    r"\b(?:overtake|overtaking|lane change|merge|pass|man(?:eu|oeu)v\w+|move)\b[^.;]{0,40}\b(?:no longer|not) (?:\w+ )?(?:safe|possible|feasible|an option|on)\b"
 )
-_SIDE_LANE = re.compile(r"\b(left|right)(?:-hand)? lane\b")
-_OPPOSITE: dict[str, Side] = {"left": "right", "right": "left"}
+_THERE = re.compile(r"(?<=\b)(?:in(?:to)?|onto|on|to|enter|leave|take|use|join|^) (?P<it>it|there|that one|that lane|this lane)\b")
 _PLACE = re.compile(
-    r"\b(?:around|away from|for|past|passing|pass|avoid|clear of|to|from|of) (?:\w+[ -]){1,7}?"
-    r"(?:on|to|along|from) (?:the|our|its|my) $"
+    r"\b(?:(?:left|right|adjacent|next|neighbou?ring|passing|fast|slow|other)(?: hand)? )?(?:lane|shoulder|kerb|curb|parking (?:bay|space|spot)|lay ?by|bus bay|exit|ramp|off ramp"
+    r"|slip road|roundabout|driveway|side street|car park|fork)\b(?: on (?:the|our) (?:left|right)\b)?"
 )
 
 
-def _side(plain: str, found: Found) -> Side | None:
-    """The side of a lateral claim: in its own words, else behind them, else before; a side given for others' place."""
-    if found.name not in SIDED_DECISIONS:
+def _with_antecedent(spoken: str, act: Act) -> str:
+    """The arguments with the place that "it" or "there" stands for, where one was named."""
+    there = _THERE.search(f"{act.verb}{act.arguments}")
+    if there is None:
+        return act.arguments
+    named_before = [match.group() for match in _PLACE.finditer(spoken, 0, act.start)]
+    if not named_before:
+        return act.arguments
+    start, end = there.start("it") - len(act.verb), there.end("it") - len(act.verb)
+    return f"{act.arguments[:start]}the {named_before[-1]}{act.arguments[end:]}"
+
+
+_WANTED_LANE = re.compile(r"\b(?:need|needs|want|for|to|reach|into|be in) (?:the |our |be in the )(left|right)(?: \w+)? lane\b")
+_ROUTE = re.compile(
+    r"\b(?:route|navigation|nav|way|road|arrow|directions?|sign|satnav|itinerary)\b[^.;]*?\b(left|right)\b|\b(?:un)?protected (left|right)\b"
+)
+_GIVEN_UP = re.compile(
+    r"\b(?:left|right) (?:hand )?(?:lane ?)?(?:change|merge|move|overtake|shift|nudge|man(?:eu|oeu)\w+)\b"
+    r"|\b(?:lane ?change|merge|move|overtak\w+|shift|nudge|man(?:eu|oeu)\w+|changing|moving|merging)\b(?:(?! and\b| return| back\b)[^.;,]){0,30}?\b(?:to|into|onto|over|on|toward) (?:the )?(?:left|right)\b"
+    r"|\b(?:over|across|past) (?:the|our) (?:left|right) (?:lane )?(?:line|marking)\b|\b(?:changing|moving|merging|drifting|shifting) (?:left|right)\b"
+)
+_SIGNALLED = re.compile(r"\b(?:signal|indicate|blink|indicator|blinker|signalling|indicating|signaling)(?: to the| on)? (left|right)\b|\b(left|right) (?:indicator|blinker|signal) on\b")
+_GAP_LANE = re.compile(r"\b(?:gap|slot|opening|hole|space|room) (?:\w+ )?(?:in|on) the (left|right)(?: hand)?(?: lane)?\b")
+_KERB = re.compile(r"\b(?:kerb|curb|shoulder|side|bay|lay by) on the (left|right)\b|\b(left|right) (?:kerb|curb|shoulder)\b")
+_SIDE_WORD = re.compile(r"\b(left|right)\b")
+
+
+def _side(name: str, arguments: str, spoken: str, act: Act) -> Side | None:
+    """The side in the words of the action, else the one of what it refers back to."""
+    side = side_of(arguments)
+    if side is not None:
+        return side
+    if name == "lateral_abort":
+        given_up = _GIVEN_UP.search(spoken)
+        return None if given_up is None else "left" if "left" in given_up.group() else "right"
+    before = spoken[: act.start]
+    back = None
+    if name == "lane_change":
+        back = _WANTED_LANE.search(before)
+        if back is None and re.search(r"\b(?:that|this) lane\b", arguments):
+            mentions = list(_SIDE_WORD.finditer(before))
+            back = mentions[-1] if mentions else None
+    elif name == "turn":
+        back = _ROUTE.search(before)
+    elif name == "pull_over":
+        back = _KERB.search(before)
+    if back is None and name in ("lane_change", "pull_over", "merge_split", "in_lane_nudge"):
+        back = _SIGNALLED.search(before) or (_GAP_LANE.search(before) if name == "lane_change" else None)
+    if back is None:
         return None
-    inside = _SIDE_WORD.search(plain, found.start, found.end)
-    if inside:
-        return _as_side(inside.group(1))
-    stop = plain.find(" and ", found.end, found.clause_end)
-    for match in _SIDE_WORD.finditer(plain, found.end, found.clause_end if stop < 0 else stop):
-        place = plain[found.start : match.start()]
-        side = _as_side(match.group(1))
-        others = found.name.endswith("nudge") and _PLACE.search(place)
-        return _OPPOSITE[side] if others else side
-    if found.name == "turn" and "u-turn" in plain:
-        return "left"
-    ahead = _SIDE_WORD.search(plain, max(0, found.start - 12), found.start)
-    if ahead is None and found.name == "lane_change":
-        ahead = _SIDE_LANE.search(plain, 0, found.start)
-    return _as_side(ahead.group(1)) if ahead else None
+    return "left" if "left" in back.group() and "right" not in back.group() else "right"
 
 
-def _as_side(word: str) -> Side:
-    return "left" if word == "left" else "right"
+_BEGUN = re.compile(r"\b(?:lane change|merge|man(?:eu|oeu)v\w+|overtak\w+|move|nudge|shift|pass)\b")
+
+
+_ONLY_AFTER = re.compile(r"(?: \w+){0,2} only (?:after|once|when) [^.;]*\b(?:they|it|he|she|\w+)\b[^.;]*\b(?:crossed|passed|cleared|gone (?:by|past))\b")
+
+
+def _unfinished(act: Act) -> re.Match[str] | None:
+    """Not to complete a manoeuvre is to abort it."""
+    return _BEGUN.search(act.arguments) if act.negated and act.verb in ("complete", "finish", "continue") else None
+
+
+def _reading(axis: Axis, name: str, side: Side | None, act: Act, match: re.Match[str]) -> _Reading:
+    passive = act.tail - act.end != len(act.arguments)
+    end = act.end if passive else act.end + (match.end() or _particle(act.arguments))
+    returns = act.verb in ("return", "go", "come", "get", "move", "swing", "pull", "straighten", "stay", "remain")
+    return _Reading(axis, name, side, act.start, end, act.negated, act.hedged, act.order, act.follows, returns)
+
+
+_PARTICLE = re.compile(r"(?: (?:down|up|off|over|in|out|on|back|aside|away)\b)*")
+
+
+def _particle(arguments: str) -> int:
+    """Length of the particle that belongs to a verb, where its frame asks for nothing behind it."""
+    match = _PARTICLE.match(arguments)
+    return match.end() if match else 0
+
+
+def _of_nouns(spoken: str, acts: list[Act], segments: list[Segment], taken: list[tuple[int, int]]) -> list[_Reading]:
+    readings: list[_Reading] = []
+    for noun in named(spoken, acts, segments):
+        if noun.axis == "lateral" and any(start < noun.end and noun.start < end for start, end in taken):
+            continue
+        name = purpose(noun.decision, spoken, noun.start, noun.end, "")
+        side = side_of(f" {spoken[noun.start : noun.end]}") if name in SIDED_DECISIONS else None
+        axis: Axis = "lateral" if noun.axis == "lateral" else "longitudinal"
+        readings.append(_Reading(axis, name, side, noun.start, noun.end, noun.negated, noun.hedged, noun.order))
+    return readings
+
+
+def _claim(places: Places, reading: _Reading) -> Claim:
+    words, start, end = places.of(reading.start, reading.end)
+    stated = reading.name != "in_lane_nudge" or bool(_IN_LANE.search(places.plain))
+    return Claim(
+        reading.axis,
+        reading.name,
+        reading.side,
+        words,
+        start,
+        end,
+        reading.negated,
+        reading.hedged,
+        reading.order,
+        reading.follows,
+        stated,
+    )
+
+
+_IN_LANE = re.compile(
+    r"\b(?:within|inside|in|without leaving|staying in|of) (?:the |our |my |its |ego |current )*lane\b|\bin-lane\b|\bmarkings\b|\bcross\w* the line\b"
+)

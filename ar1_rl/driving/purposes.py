@@ -1,0 +1,171 @@
+"""What slowing, stopping, waiting and speeding up are for, and so what they are called.
+
+The cause is looked for behind the verb in its sentence, then before it, then in the sentences next to it; in each place
+the first one counts.
+"""
+# ruff: noqa: E501  one cause a line
+
+from __future__ import annotations
+
+import re
+
+from .frames import VEHICLE
+from .longitudinal_frames import (
+    ADAPTING,
+    DROPPING_BACK,
+    GAINING,
+    MATCHING,
+    PASSING,
+    SLOWING,
+    STARTING,
+    STOPPING,
+    WAITING,
+)
+
+_VEHICLE = VEHICLE
+_PERSON = r"(?:pedestrians?|persons?|people|wom[ae]n|m[ae]n|lady|ladies|gentleman|child(?:ren)?|kids?|boys?|girls?|toddler|pupils?|schoolchildren|students?|joggers?|runners?|walkers?|couple|family|families|someone|somebody|cyclists?|bicyclists?|bikers?|riders?|skaters?|skateboarder|wheelchair|pram|push ?chair|buggy|stroller|mother|father|parents?|crowd|group|dogs?|cats?|deer|animals?|cows?|sheep|horses?|ducks?|goose|geese|boar|moose|fox|hedgehog|herd|flock|crossing guard|lollipop|passers? ?by|e ?scooter|scooter ?rider|elderly)"
+_ASIDE = r"(?:roadworkers?|at the (?:right |left )?(?:edge|side)|roadside|pavement|sidewalk|verge|parked|playing|near the|alongside)"
+_CAUSES = {
+    "stop": (
+        r"\b(?:red|amber|yellow|flashing red) (?:\w+ )?(?:lights?|signals?|arrow|phase)\b|\b(?:lights?|signals?|arrow)\b(?: \w+){0,6}? (?:red|amber|yellow)\b"
+        r"|\b(?:the|an?) (?:red|amber|yellow)\b(?! (?:\w+ )?(?:car|truck|van|bus|lorry|line|vehicle))|\bstop signs?\b|\ball way stop\b|\bfour way stop\b|\bstop line\b"
+    ),
+    "yield": (
+        rf"\bfor (?:the |a |an |any |that |this |those |two |three |some |several |an? )?(?:\w+ ){{0,3}}?{_PERSON}\b(?! (?:ahead|in front|crossing sign))(?!.*\b(?:ahead of us|in front of us|{_ASIDE}))"
+        rf"|\b{_PERSON}\b(?:[^.;]{{0,50}}?)\b(?:cross\w*|step\w*|enter\w*|into (?:the|our)|onto (?:the|our)|across|dart\w*|jump\w*|emerg\w*|in (?:the|our) (?:path|way|crosswalk|crossing)|on (?:the|a) (?:crossing|crosswalk|zebra|road|carriageway(?! edge))|(?:zebra|crosswalk)|wander\w*|leav\w* the (?:kerb|curb)|(?:kerb|curb) (?:to|toward)|approach\w*|com(?:es|ing) (?:from|out)|push\w*|right of way|priority|swerv\w*|first|run\w* (?:out|into|toward))"
+        rf"|\bcross(?:ing|es)? (?:\w+ )?{_PERSON}\b|\b(?:ambulances?|fire (?:engine|truck|brigade)|siren|emergency (?:vehicle|services)|blue light|police (?:car|van) with|patrol car with)\b|\btrams?\b|\bstreetcar\b"
+        rf"|\b(?:{_VEHICLE}|traffic)\b(?:(?! ahead| in front| (?:just )?cut)[^.;]){{0,45}}?\b(?:merg(?:es|ing)|pull\w* out|revers\w*|back\w* out|emerg\w*|join\w*|from the (?:right|left|side|driveway|on ramp|ramp|slip road|minor|junction)|has (?:the )?(?:priority|right of way)|have (?:the )?(?:priority|right of way)|nos(?:es|ing) out|in the (?:roundabout|circle)|enter(?:s|ing) (?:the|our|from)|com(?:es|ing) the other way|turn\w* across)"
+        rf"|\bmerging (?:\w+ )?{_VEHICLE}\b|\bfor (?:the |an? |any )?(?:\w+ )?oncoming\b(?! lane)|\boncoming (?!lane)\w+(?: [\w']+){{0,3}}? (?:first|through|clear|pass(?:es|ed)?|priority|comes|coming|turns?|approach\w*)\b|\bcross(?:ing)? traffic\b|\b(?:give way|yield)(?: sign| line| triangle)\b|\bright of way\b|\bpriority\b|\bzipper\b|\broundabout traffic\b"
+    ),
+    "lead_obstacle_following": (
+        rf"\b(?:the |our |this )?(?:lead|leader|leading|preceding)\b(?! to\b| us\b)|\b{_VEHICLE}(?:[^.;,]){{0,25}}? (?:ahead|in front|before us|in our lane|we (?:are )?follow\w*)\b|\b(?:traffic|queue|cars|vehicles|column|line of \w+|brake lights?|lights) (?:\w+ ){{0,3}}?(?:ahead|in front|slow\w*|brak\w*|back\w*|bunch\w*|build\w*|crawl\w*|com(?:es|ing) on|light\w*)\b"
+        rf"|\b(?:queue|tailback|traffic jam|jam|congestion|stop and go|bumper|brake lights?|tail ?lights|slow mover|platoon|gap to|headway|distance to|last car|the one in front|closing (?:in )?on|rear of the|back of the)\b|\b(?:column|line|string|row|stream) of (?:cars|vehicles|trucks|traffic)\b|\bfollowing (?:has|is|brakes|slows)\b|\bbehind (?:it|him|her|them|the|that|this|a|an) ?(?!line|curve|bend|crest|junction|corner|lights?|sign)\w*|\bcut(?:s|ting)?[ -]?(?:in|across|us)\b"
+        rf"|\b(?:slow(?:er|ly)?|crawling|dawdling|braking|slowing|stopped|stationary|standing|slow moving) (?:\w+ )?(?:{_VEHICLE}|traffic)\b|\b{_VEHICLE} (?:\w+ )?(?:brakes|braking|slows|slowing|is slow\w*|crawls|dawdles|stops|is holding)\b|\b(?:it|he|she) (?:is |has )?(?:brak(?:es|ing|ed)|slow(?:s|ing|ed))\b|\bfollowing distance\b|\b(?:cyclist|bicycle|rider|moped) (?:\w+ ){{0,2}}?(?:ahead|in front)\b|\b(?:from|to) (?:its|the) bumper\b|\bclear of (?:its|the car|the one)\b"
+    ),
+    "speed_adaptation": (
+        r"\b(?:bends?|curves?|curv(?:y|ing)|corner|hairpin|humps?|bumps?|bumpy|cushions?|speed tables?|crest|brow|hill|gradient|slope|gravel|potholes?|surface|wet|ice|icy|snow\w*|rain\w*|fog\w*|mist|sun|glare|dazzl\w*|visibility|sight|view|hid(?:es|den|ing)|blind|dark\w*|road ?works?|works|work zone|workers?|roadworkers?|construction|zone|(?:speed )?limit|narrow\w*|ramp|roundabout|tunnel|bridge|school|debris|chicane|dip|cobbl\w*|leaves|slippery|grip|steep|market|cattle grid|playground|parked|kids play\w*|playing|rough|uneven|mud\w*|flood\w*|puddles?|aquaplan\w*|wind|gusts?|smoke|dust|"
+        r"exit|turn(?:ing)?(?! red| amber| yellow)|junction|intersection|connector|crosswind|barriers?|level crossing|railway|crossing(?! (?:the|our))|off ?ramp|\d+ (?:zone|limit|sign)|oil|sand|animals? sign|village|town|residential|caution)\b"
+    ),
+}
+_PATTERNS = {name: re.compile(source) for name, source in _CAUSES.items()}
+_SENTENCE_END = re.compile(r"[.!?](?= |$)")
+
+_GAP = re.compile(
+    r"\b(?:find|finding|found|search\w*|seek\w*|look\w*|hunt\w*|pick\w*|meet|meets|fit\w*|reach\w*|hit|use|into|for|catch|match|between|line up with|lines up with|until there is|let|next|wait\w*|spot\w*|choos\w*|in behind|drop into|slot into|time)"
+    r"(?: (?!lead\b)\w+){0,6}? (?:gaps?|slots?|openings?|holes?|(?:space|room)(?= (?:on the (?:left|right)|between|behind|in (?:the|that)|to (?:merge|move|change|get|cut|slot|shift))|$|\.|,))\b(?! (?:to|of) (?:the|that|a|our|it|its|this)\b)"
+    r"|\bgap search\w*\b|\b(?:slot|slip|zip) in(?:to)?\b|\b(?:slide|tuck|fit|drop|squeeze|fold|fall) in(?:to)? (?:behind|between|ahead of|in front of|after)\b(?=.*\b(?:merg\w+|lane))"
+)
+_ANY_GAP = re.compile(r"\b(?:gap|slot|opening|hole)\b(?! (?:to|from|of|between us|ahead of us|in front of us|has|is (?:too|clos|shrink|narrow)|clos|shrink|narrow|for the (?:merg|van|car|truck|bus)))")
+_KEPT = re.compile(r"\b(?:keep\w*|maintain\w*|leav\w*|hold\w*|restor\w*|increas\w*|extend\w*|open(?:ing|s)? (?:up )?(?:a|the)|widen\w*|preserv\w*|have|grow\w*|with|safe|following|time|\d+ m|second|longer|bigger|larger)(?: [\w']+){0,3} $")
+_SEARCHED = re.compile(
+    r"\b(?:find|finding|search\w*|look\w*|hunt\w*|pick\w*|seek\w*|spot\w*|choos\w*|wait\w*)(?: (?!lead\b)\w+){0,5}? (?:gaps?|slots?|openings?|holes?|space|room)\b"
+)
+_AND_LET = re.compile(r"(?: (?!red|light|sign|line|signal)\w+){0,3}?,? (?:and|to|so as to)(?: \w+)? (?:let|allow|give way|yield|wait for (?!the (?:light|signal|green)))\b")
+_MEET_IT = re.compile(r"\b(?:meet|reach|find|hit|catch|take|fit into|use|match) (?:it|one|them|that)\b")
+_GAP_NOUN = re.compile(r"\b(?:gap|hole|opening|slot|space)\b(?! (?:to|of) the (?:lead|car|vehicle))")
+_OVERTAKING = re.compile(r"\bovertak\w+|\bpass(?:ing)? (?:the|it|this|that|him|them)\b|\b(?:to pass|get(?:ting)? (?:by|past|in front of|ahead of))\b|\bthe pass\b|\bpast (?:the|it|this|that|a)\b|\balongside the (?:truck|lorry|trailer|bus|van|car)\b")
+_NOT_OVERTAKING = re.compile(r"\b(?:no|not|without|never|after|done|over|finished|instead of|rather than)(?: \w+){0,3} (?:overtak\w+|pass\b|passing\b)|\bovertaking (?:is|was|has been) (?:done|over|finished|complete\w*)|\bbefore overtak\w+")
+_STATIC = re.compile(
+    r"\b(?:parked|stopped|stationary|standing|stalled|broken(?: |-)?down|disabled|abandoned|double parked|works?|roadworks?|construction|cones?|barrier|school|junction|intersection|crossing|crosswalk|bus stop|exit|island|station|shop|house|driveway|entrance|debris|obstacle|obstruction|pothole|skip|bins?|scaffold\w*|ladder|toll|tunnel|sign|lights?|line|limit|playground|park|hedge|kiosk|accident|wreck|site|zone|lane|branch|tree|puddle|hole|bumps?|humps?)\b"
+)
+_LEAD_STARTS = re.compile(
+    r"\b(?:as|when|since|now that|once|because|after|with)\b(?:(?! we\b| i\b)[^.;]){0,40}?\b(?:lead|in front|ahead|queue|line of cars|column|traffic|preceding)\b[^.;]{0,30}?\b(?:start\w*|begin\w*|mov\w*|roll\w*|pull\w*|set\w*|go(?:es|ing)|accelerat\w*|drive\w*|clear\w*)\b"
+    r"|\b(?:with|behind|after) the (?:\w+ )?(?:lead|queue|car (?:ahead|in front)|traffic|column|line)\b"
+)
+_PICKED = re.compile(r"\b(?:pick|take|use|choose|find|grab|slot into|select) (?:the|a|our) (?:\w+ )?(?:gap|slot|opening|space|hole)\b")
+_AGENT_FOR = re.compile(r"^(?: \w+){0,3}? (?:for|on|until|till|while) (?!(?:the |a |our |my )?(?:\w+ )?(?:lights?|signal|green|turn|passengers?|instruction\w*|moment|second|while|phase|arrow|barrier|gate|boom|permission|clearance|right time|word|now|bridge|door|us|me|drawbridge|officer|attendant|ferry|time being)\b)(?:the |a |an |any |that |this |these |those |its |all |two |three |one |both |him|her|it|them|\w+)")
+_WAITED_FOR_PASSING = re.compile(r"\b(?:it|he|she|they|them|him|her)\b.*\b(?:pass\w*|cross\w*|clear\w*|gone|go|through|by|past|turn\w*)\b")
+
+
+def purpose(name: str, plain: str, start: int, end: int, arguments: str) -> str:
+    """The decision that `name` (in capitals) stands for, of a verb at `start` to `end`; other names stand for themselves."""
+    if name == "yield" and plain.startswith("let", start) and _PICKED.search(plain, end, _sentence(plain, start)[1]):
+        return "gap_searching"
+    if name == PASSING:
+        return "" if _STATIC.search(arguments) else "passing_acceleration"
+    if name in (SLOWING, ADAPTING, DROPPING_BACK, GAINING) and _wants_gap(plain, start):
+        return "gap_searching"
+    if name in (MATCHING, "lead_obstacle_following") and _SEARCHED.search(plain, end, _sentence(plain, start)[1]):
+        return "gap_searching"
+    if name == GAINING:
+        low, high = _sentence(plain, start)
+        overtaking = _OVERTAKING.search(plain, low, high) and not _NOT_OVERTAKING.search(plain, low, high)
+        if not overtaking and low > 0:
+            before, _ = _sentence(plain, low - 2)
+            overtaking = _OVERTAKING.search(plain, before, low) and not _NOT_OVERTAKING.search(plain, before, low)
+        if overtaking:
+            return "passing_acceleration"
+        return "lead_obstacle_following" if re.search(r"\b(?:close|catch|keep) up\b|\bclose the gap\b|\bwith the (?:lead|queue|flow)\b", plain[start:high]) else "set_speed_tracking"
+    if name == STARTING:
+        _, high = _sentence(plain, start)
+        return "lead_obstacle_following" if _LEAD_STARTS.search(plain, start, high) else "set_speed_tracking"
+    if name == "SEARCHING":
+        low, high = _sentence(plain, start)
+        return "gap_searching" if _GAP_NOUN.search(plain, low, high) else ""
+    if name == MATCHING:
+        return "lead_obstacle_following"
+    if name in (SLOWING, ADAPTING):
+        return _cause(plain, start, end) or "speed_adaptation"
+    if name == DROPPING_BACK:
+        return _cause(plain, start, end, only=("yield", "lead_obstacle_following")) or "lead_obstacle_following"
+    if name == WAITING:
+        return _waiting(plain, start, end, arguments)
+    if name == STOPPING:
+        if _AND_LET.match(plain, end):
+            return "yield"
+        return "yield" if _cause(plain, start, end, only=("stop", "yield", "lead_obstacle_following", "speed_adaptation")) == "yield" else "stop"
+    return name
+
+
+def _waiting(plain: str, start: int, end: int, arguments: str) -> str:
+    _, high = _sentence(plain, start)
+    behind = plain[end:high]
+    if _GAP.search(plain, start, high) or re.search(r"\b(?:gap|opening|hole|slot)\b", arguments):
+        return "gap_searching"
+    if _AND_LET.match(behind):
+        return "yield"
+    cause = _cause(plain, start, end, only=("stop", "yield"))
+    if cause == "stop":
+        return "stop"
+    if cause == "yield" or _AGENT_FOR.match(behind):
+        return "yield"
+    return "stop"
+
+
+def _wants_gap(plain: str, start: int) -> bool:
+    low, high = _sentence(plain, start)
+    if _GAP.search(plain, start, high):
+        return True
+    for match in _ANY_GAP.finditer(plain, start, high):
+        if not _KEPT.search(plain, start, match.start()):
+            return True
+    return bool(_MEET_IT.search(plain, start, high) and _GAP_NOUN.search(plain, low, high))
+
+
+def _cause(plain: str, start: int, end: int, only: tuple[str, ...] = tuple(_CAUSES)) -> str | None:
+    low, high = _sentence(plain, start)
+    regions = [(end, high), (low, start)]
+    if low > 0:
+        regions.append((_sentence(plain, low - 2)[0], low))
+    if high < len(plain):
+        regions.append((high, _sentence(plain, min(high + 2, len(plain) - 1))[1]))
+    for begin, stop in regions:
+        first: tuple[int, int] | None = None
+        named = None
+        for rank, name in enumerate(only):
+            match = _PATTERNS[name].search(plain, begin, stop)
+            if match and (first is None or (match.start(), rank) < first):
+                first, named = (match.start(), rank), name
+        if named is not None:
+            return named
+    return None
+
+
+def _sentence(plain: str, place: int) -> tuple[int, int]:
+    """Begin and end of the sentence around a position."""
+    low = 0
+    for match in _SENTENCE_END.finditer(plain):
+        if match.start() >= place:
+            return low, match.start()
+        low = match.end()
+    return low, len(plain)

@@ -1,0 +1,69 @@
+"""The verbs of driving in all their forms: which word is a form of which verb."""
+
+# ruff: noqa: E501  patterns on one line
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Form = Literal["base", "s", "ing", "ed"]
+"""`ed` stands for the past and for the participle."""
+
+VERBS = """
+abandon abort accelerate adapt add adjust adopt aim align allow angle approach avoid back bear begin bias bleed borrow
+brake break bring build call cancel carry catch cede center centre change choose close coast come complete concede continue
+copy cover crawl creep cross cruise cut decelerate decrease defer deviate dial dip divert draw discontinue diverge do divert dodge drift
+drive drop ease edge encroach enter evade execute exit extend fall favor favour feed filter find finish fit follow gain get give grant guide
+glide go grow halt hang head hold hover hug hunt inch increase initiate join jump keep kick launch lean leave lengthen lessen let
+lift limit line look lose lower maintain make match merge mirror moderate modulate move navigate negotiate nudge occupy
+offset open overtake park pass pause peel perform pick place position power press proceed pull push put queue raise reach
+recenter recentre recover reduce regain regulate rejoin remain restart restore restrict resume retain retreat return revoke rescind roll
+round run scan scoot scrap scrub search seek select set settle shade shadow shave shed shift sidle sit skirt slacken slide
+slip slot slow speed spot squeeze stand start stay steer step stick stop straddle straighten stray sustain sweep swerve
+swing switch synchronise synchronize tail take target time track trail transfer travel trim tuck tune turn undo use vacate vary veer wait
+wander watch weave widen withdraw yield zip zipper
+
+"""
+_DOUBLED = frozenset(
+    ["begin", "cut", "defer", "dip", "drop", "fit", "get", "hug", "let", "put", "run", "scan", "scrap", "scrub", "set", "shed", "sit", "slip", "slot", "spot", "step", "stop", "transfer", "trim", "zip"]
+)
+_PAST = {
+    "bear": "bore borne", "begin": "began begun", "bleed": "bled", "break": "broke broken", "bring": "brought", "build": "built",
+    "catch": "caught", "choose": "chose chosen", "come": "came", "creep": "crept", "draw": "drew drawn", "do": "did done", "cut": "", "drive": "drove driven",
+    "fall": "fell fallen", "feed": "fed", "find": "found", "get": "got gotten", "give": "gave given", "go": "went gone",
+    "grow": "grew grown", "hang": "hung", "hold": "held", "keep": "kept", "leave": "", "let": "", "lose": "lost",
+    "make": "made", "overtake": "overtook overtaken", "put": "", "run": "ran", "seek": "sought", "set": "", "shed": "",
+    "sit": "sat", "slide": "slid", "stand": "stood", "stick": "stuck", "sweep": "swept", "swing": "swung",
+    "take": "took taken", "undo": "undid undone", "weave": "wove woven", "withdraw": "withdrew withdrawn",
+    "spot": "spotted", "speed": "sped speeded",
+}  # fmt: skip
+
+
+class Word(NamedTuple):
+    """A word as a form of a verb. Example: `Word("stop", "ing")` for "stopping"."""
+
+    verb: str
+    form: Form
+
+
+def _forms() -> dict[str, Word]:
+    forms: dict[str, Word] = {}
+    for verb in VERBS.split():
+        stem = verb + verb[-1] if verb in _DOUBLED else verb.removesuffix("e")
+        sibilant = verb.endswith(("s", "sh", "ch", "x"))
+        third = verb[:-1] + "ies" if verb[-1] == "y" and verb[-2] not in "aeiou" else verb + ("es" if sibilant else "s")
+        if verb in ("go", "undo", "do"):
+            third = verb + "es"
+        past = _PAST.get(verb)
+        if past is None:
+            past = verb[:-1] + "ied" if third.endswith("ies") else stem + "ed"
+        forms[third] = Word(verb, "s")
+        forms[(verb if verb.endswith("ee") else stem) + "ing"] = Word(verb, "ing")
+        forms |= {word: Word(verb, "ed") for word in past.split()}
+        forms[verb] = Word(verb, "base")
+    forms |= {"cancelled": Word("cancel", "ed"), "cancelling": Word("cancel", "ing")}
+    return forms
+
+
+FORMS = _forms()
+"""Word -> the verb that it is a form of; words that are also the base form of a verb count as that."""
