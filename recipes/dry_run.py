@@ -1,8 +1,13 @@
-"""`--dry-run`: config, data, rewards and batch arithmetic in seconds, without loading a model."""
+"""`--dry-run`: config, data, rewards and batch arithmetic in seconds, without loading a model.
+
+A critic behind an endpoint is asked about the expert in a few scenes, and what that took tells what the run will take.
+"""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +15,10 @@ from rich.table import Table
 
 from ar1_rl.driving import Completion, Scene, Trajectory
 from ar1_rl.policy.config import codec_by_name
+from rewards.costs import told
+from rewards.critic.cost import Estimate
+from rewards.mix import Mix
+from rewards.terms import Term
 from rollouts import vectorised
 from rollouts.describe import describe
 from rollouts.dialogue import text_of
@@ -36,7 +45,7 @@ def dry_run(config: RunConfig, console: Console) -> int:
     scored = mix.score([_expert(scene) for scene in driven], driven)
     table.add_row("rewards", ", ".join(f"{term.name} x {term.weight:g}" for term in mix.terms))
     table.add_row("reward of the expert", ", ".join("-" if m.value is None else f"{m.value:.2f}" for m in scored))
-    for name, result in _arithmetic(config).items():
+    for name, result in (_failures(mix) | _arithmetic(config) | _costs(config, mix, driven)).items():
         table.add_row(name, result)
     missing = _missing(config)
     table.add_row("missing on this machine", "; ".join(missing) or "nothing")
@@ -74,6 +83,41 @@ def _arithmetic(config: RunConfig) -> dict[str, str]:
         "rollouts in all": f"{per_step * grpo.steps} in {grpo.steps} steps",
         "tokens left for reasoning": f"{room} of {config.rollouts.max_completion_tokens}",
     }
+
+
+def _failures(mix: Mix) -> dict[str, str]:
+    """Judgements of the expert that failed, by reward."""
+    counts = mix.take_counts()
+    causes = {name: ", ".join(f"{cause} {n}" for cause, n in counts.of(name).items()) for name in counts.asked}
+    return {f"{name} failed": f"{met} of {counts.asked[name]}" for name, met in causes.items() if met}
+
+
+def _costs(config: RunConfig, mix: Mix, scenes: Sequence[Scene]) -> dict[str, str]:
+    """What the run will ask of every judge that knows its cost, at most: nothing is cached, no text comes twice."""
+    grpo = config.grpo
+    rollouts = grpo.steps * grpo.scenes_per_step * grpo.samples_per_scene
+    validations = 1 + math.ceil(grpo.steps / grpo.evaluate_every)
+    without = " without validation"
+    if config.scenes.validation is not None:
+        rollouts += validations * config.scenes.validation * config.eval.samples_per_scene
+        without = ""
+    judges = [term for term in mix.terms if hasattr(term.inner, "estimate")]
+    return {f"{term.name} costs at most": _cost(term, rollouts, scenes) + without for term in judges}
+
+
+def _cost(term: Term, rollouts: int, scenes: Sequence[Scene]) -> str:
+    """Scaled up from the calls just made if all of them were answered with a count of tokens, else by text length."""
+    judge = term.inner
+    expected = judge.estimate(steps=1, rollouts=rollouts, scenes=scenes)
+    used = judge.usage
+    waiting, source = "", "by the length of texts"
+    if used.calls and not used.failed and not used.untold:
+        share = expected.calls / used.calls
+        money = {currency: share * amount for currency, amount in used.money.items()}
+        tokens = round(share * used.prompt_tokens), round(share * used.completion_tokens)
+        expected, source = Estimate(expected.calls, *tokens, money), f"by {used.calls} calls"
+        waiting = f", {share * used.request_s / 60:,.1f} min of requests"
+    return f"{told(expected)}{waiting} ({source})"
 
 
 def _missing(config: RunConfig) -> list[str]:

@@ -144,21 +144,25 @@ class PolicyTraining:
         self._load_best()
 
     def validate(self, scenes: Sequence[Scene], step: int) -> dict[str, float]:
-        """Mean reward and mean of each term on the validation split, as the policy draws in training."""
+        """Mean reward and mean of each term on the validation split, over what was judged, drawn as in evaluation.
+
+        Beside these go the failures of judges and their cost, named as in the lines of training steps, so that the
+        sums over all lines are those of the run.
+        """
         k = self.config.eval.samples_per_scene
         repeated = [scene for scene in scenes for _ in range(k)]
         numbers = [number for _ in scenes for number in range(k)]
         self.sync()
         policy = self.policy(self.config.eval.sampling(self.config.rollouts), f"step-{step}")
         rollouts = policy.rollouts(repeated, numbers, run_seed=self.config.seed, step=-1)
-        mixed = self.mix.score([r.completion for r in rollouts], repeated)
+        mixed, counted = self.reward.grade([r.completion for r in rollouts], repeated)
         rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(rollouts, mixed, strict=True)]
         self.loop.store.write(f"validation-{step:06d}", rows)
-        figures = {"reward": _mean([m.value for m in mixed])}
-        for name in mixed[0].scores:
-            figures[name] = _mean([m.scores[name].value for m in mixed])
-        figures["parse_rate"] = float(np.mean([r.completion.error is None for r in rollouts]))
-        return {f"validation/{name}": value for name, value in figures.items()}
+        columns = {"reward": [m.value for m in mixed]}
+        columns |= {name: [m.scores[name].value for m in mixed] for name in mixed[0].scores}
+        columns["parse_rate"] = [float(r.completion.error is None) for r in rollouts]
+        known = {name: [value for value in column if value is not None] for name, column in columns.items()}
+        return {f"validation/{name}": float(np.mean(values)) for name, values in known.items() if values} | counted
 
     def save(self, target: Path) -> None:
         """Write the policy as an ordinary Hugging Face folder, whole or not at all."""
@@ -272,13 +276,10 @@ def _validation_callback(training: PolicyTraining, scenes: Sequence[Scene]) -> A
         def _validate(self, step: int) -> None:
             figures = training.validate(scenes, step)
             training.folder.append_metrics({"stage": "grpo", "step": step, **figures})
-            if figures["validation/reward"] > self.best:
-                self.best = figures["validation/reward"]
+            reward = figures.get("validation/reward", float("-inf"))
+            # While nothing could be judged yet, any checkpoint is the best.
+            if reward > self.best or self.best == float("-inf"):
+                self.best = reward
                 training.save(training.folder.checkpoints / BEST_FOLDER)
 
     return Validation()
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else float("nan")

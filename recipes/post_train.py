@@ -14,6 +14,7 @@ from rich.console import Console
 from ar1_rl.driving import Scene
 from ar1_rl.report.plots import plot_curves, plot_scenes
 from ar1_rl.report.tables import comparison_table
+from rewards.costs import figures, told
 from rollouts.store import RolloutStore
 
 from .corpus import Corpus, load_corpus
@@ -58,8 +59,11 @@ def post_train(
     with clock.time("eval"):
         after = _evaluate(training, corpus, "after", config.grpo.steps, console, stop)
     summary = summarise(config, corpus, before, after, clock)
+    summary["costs"] = {name: figures(usage) for name, usage in training.reward.costs.items()}
     folder.write_json("summary.json", summary)
     show(summary, folder, corpus.test, before, after, console)
+    for name, usage in training.reward.costs.items():
+        console.print(f"{name}: {told(usage)}, {usage.request_s / 60:,.1f} min of requests")
 
 
 class Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,9 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
             self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
         ) -> None:
             if logs and "train_runtime" not in logs and state.is_world_process_zero:
-                folder.append_metrics({"stage": stage, "step": state.global_step, **logs})
+                # A mean over nothing, as of a step in which no rollout was judged, is no number that JSON knows.
+                known = {name: value for name, value in logs.items() if math.isfinite(float(value))}
+                folder.append_metrics({"stage": stage, "step": state.global_step, **known})
                 if note in logs:
                     bar.advance(0, note=progress_note(logs, note))
 

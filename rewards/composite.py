@@ -18,6 +18,8 @@ from typing import Any
 from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError, RewardError
 
+from .costs import Meter, as_record, cost_metrics, from_record, total_costs
+from .critic.cost import Usage
 from .failures import FailureCounts, FailureWindow
 from .mix import Mix, MixedScore
 
@@ -28,8 +30,8 @@ Parse = Callable[[Sequence[Sequence[int]], Sequence[Scene]], list[Completion]]
 
 OnScored = Callable[[Sequence[Completion], Sequence[MixedScore]], None]
 
-Report = tuple[FailureCounts, str]
-"""What a rank has to tell after a batch: its counts, and the error that stops it, or ""."""
+Report = tuple[FailureCounts, dict[str, Usage], str]
+"""What a rank has to tell after a batch: its counts, what its judges used, and the error that stops it, or ""."""
 
 Gather = Callable[[list[Report]], list[Report]]
 """The reports of all ranks; `accelerate.utils.gather_object` is one."""
@@ -64,6 +66,9 @@ class CompositeReward:
         self.gather = gather
         self.on_exceeded = on_exceeded
         self.window = FailureWindow(mix.failure_limits)
+        self.costs: dict[str, Usage] = {}
+        """What the judges of all ranks used since the run began, by term."""
+        self._meter = Meter(mix.terms)
         # TRL logs under this name, and merges two functions of the same name without a word.
         self.__name__ = name
 
@@ -88,14 +93,25 @@ class CompositeReward:
             raise RewardError(
                 f"{self.__name__}: {len(completion_ids)} completions, {len(scenes)} scenes, {len(parsed)} parsed"
             )
-        mixed, counts = self._score(parsed, scenes)
-        if self.on_scored is not None:
-            self.on_scored(parsed, mixed)
-        self.count(counts)
+        mixed, figures = self.grade(parsed, scenes, self.on_scored)
         if log_metric is not None:
-            for metric, value in (summarise(mixed) | self.window.metrics(counts)).items():
+            for metric, value in (summarise(mixed) | figures).items():
                 log_metric(metric, value)
         return [None if m.value is None else self._finite(m.value) for m in mixed]
+
+    def grade(
+        self, completions: Sequence[Completion], scenes: Sequence[Scene], on_scored: OnScored | None = None
+    ) -> tuple[list[MixedScore], dict[str, float]]:
+        """Mixed scores of a batch, such as a validation, and what a log should say of its failures and its cost.
+
+        Both count for the run. With several ranks, all of them call this together.
+        """
+        mixed, counts, costs = self._score(completions, scenes)
+        if on_scored is not None:
+            on_scored(completions, mixed)
+        self.costs = total_costs([self.costs, costs])
+        self.count(counts)
+        return mixed, self.window.metrics(counts) | cost_metrics(costs)
 
     def count(self, counts: FailureCounts) -> None:
         """Add the counts of a batch, summed over ranks, to the window; stop the run if that was too much."""
@@ -112,6 +128,7 @@ class CompositeReward:
             "schema_version": STATE_SCHEMA_VERSION,
             "mix": self.mix.state_dict(),
             "run": self.window.total.as_record(),
+            "costs": as_record(self.costs),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -123,26 +140,28 @@ class CompositeReward:
             )
         self.mix.load_state_dict(state["mix"])
         self.window.total = FailureCounts.from_record(state["run"])
+        self.costs = from_record(state["costs"])
+        self._meter.reset()
 
     def _score(
         self, completions: Sequence[Completion], scenes: Sequence[Scene]
-    ) -> tuple[list[MixedScore], FailureCounts]:
-        """Mixed scores, and the counts of the batch over all ranks; every rank raises if one of them must."""
+    ) -> tuple[list[MixedScore], FailureCounts, dict[str, Usage]]:
+        """Mixed scores, and counts and costs of the batch over all ranks; every rank raises if one of them must."""
         mixed: list[MixedScore] = []
         raised: Exception | None = None
         try:
             mixed = self.mix.score(completions, scenes)
         except Exception as error:
             raised = error
-        reports = self.gather(
-            [(self.mix.take_counts(), "" if raised is None else f"{type(raised).__name__}: {raised}")]
-        )
+        told = "" if raised is None else f"{type(raised).__name__}: {raised}"
+        reports = self.gather([(self.mix.take_counts(), self._meter.take(), told)])
         if raised is not None:
             raise raised
-        elsewhere = next((error for _, error in reports if error), None)
+        elsewhere = next((stop for *_, stop in reports if stop), None)
         if elsewhere is not None:
             raise RewardError(f"{self.__name__}: stopped with another rank: {elsewhere}")
-        return mixed, FailureCounts.total(counts for counts, _ in reports)
+        counts = FailureCounts.total(counts for counts, *_ in reports)
+        return mixed, counts, total_costs(costs for _, costs, _ in reports)
 
     def _scene(self, identity: str) -> Scene:
         try:

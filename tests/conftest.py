@@ -28,3 +28,9 @@ def data_root() -> Path:
 def tiny_policy(tmp_path_factory: pytest.TempPathFactory) -> tiny.TinyPolicy:
     """An untrained tiny policy in a folder."""
     return tiny.make(tmp_path_factory.mktemp("tiny") / "policy")
+
+
+@pytest.fixture(scope="session")
+def taught_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny policy that has learnt to write reasoning and trajectories."""
+    return tiny.teach(tmp_path_factory.mktemp("taught") / "run")

@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -100,6 +101,7 @@ class JudgeServer:
         answers_logprobs: bool = True,
         hang_s: float = 60.0,
         port: int = 0,
+        crashes_after: int | None = None,
     ) -> None:
         self.latency_s, self.seed, self.hang_s, self.retry_after = latency_s, seed, hang_s, retry_after
         self.faults, self.script = dict(faults or {}), list(script)
@@ -110,6 +112,7 @@ class JudgeServer:
         """Requests being worked on: now, and the most there ever were."""
         self._asked: Counter[str] = Counter()
         self._port = port
+        self._crashes_after = crashes_after
         self._loop = asyncio.new_event_loop()
         unknown = {*self.faults, *(f for f in self.script if f)} - set(FAULTS)
         assert not unknown, f"no such fault: {unknown}; there are {FAULTS}"
@@ -139,6 +142,17 @@ class JudgeServer:
         faults = Counter(r["fault"] for r in self.requests if r["fault"])
         return {"calls": len(self.requests), "faults": dict(faults), "most": self.most}
 
+    def log(self) -> list[dict[str, Any]]:
+        """Per call, in the order they came: the hash of its text, its fault, and the grade that the text deserves."""
+        return [
+            {
+                "text": text_hash(request["text"]),
+                "fault": request["fault"],
+                "grade": self.grade(request["text"]) if callable(self.grade) else self.grade,
+            }
+            for request in self.requests
+        ]
+
     def _serve(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
         with contextlib.suppress(RuntimeError):
@@ -159,8 +173,11 @@ class JudgeServer:
 
     async def _handle(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         if request.method == "GET":
-            writer.write(response(json.dumps(self.stats()).encode()))
+            told = self.log() if request.path.endswith("/log") else self.stats()
+            writer.write(response(json.dumps(told).encode()))
             return True
+        if self._crashes_after is not None and len(self.requests) >= self._crashes_after:
+            os._exit(1)
         body = request.json()
         text = "\n".join(_text_of(message["content"]) for message in body["messages"])
         authorization = request.headers.get("authorization", "")
@@ -257,7 +274,10 @@ class JudgeServer:
 
 
 class JudgeProcess:
-    """The same judge in a process of its own. `grade`: a number, or the name of a function in this file."""
+    """The same judge in a process of its own. `grade`: a number, or the name of a function in this file.
+
+    With `crashes_after`, the process is gone at the call after so many.
+    """
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -280,8 +300,19 @@ class JudgeProcess:
         self._process.wait(10)
 
     def stats(self) -> dict[str, Any]:
-        with urllib.request.urlopen(self.url, timeout=10) as answer:
+        return self._get("")
+
+    def log(self) -> list[dict[str, Any]]:
+        return self._get("/log")
+
+    def _get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
             return json.load(answer)
+
+
+def text_hash(text: str) -> str:
+    """What a request's text is called in the log."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text_of(content: Any) -> str:

@@ -36,3 +36,32 @@ def make(folder: Path) -> TinyPolicy:
     build_model(tokenizer, SMALL, seed=0).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return TinyPolicy(path=folder, dialogue=Dialogue.of(tokenizer, codec), scenes=made)
+
+
+def teach(folder: Path) -> Path:
+    """A tiny policy that writes reasoning and mostly trajectories for the first 16 scenes; its folder."""
+    import torch
+    from rich.console import Console
+
+    from ar1_rl.config import check_config
+    from recipes.corpus import load_corpus
+    from recipes.run_config import RunConfig
+    from recipes.run_folder import RunFolder
+    from recipes.sft import fine_tune
+    from recipes.stopping import StopFlag
+
+    raw = {
+        "recipe": "taught",
+        "scenes": {"train": 16, "validation": 1, "test": 1},
+        "policy": {"tiny": {"hidden_size": 64, "layers": 1, "heads": 1, "intermediate_size": 128}},
+        "sft": {"steps": 80, "batch_size": 16, "learning_rate": 1e-2, "warmup_steps": 10},
+        "rewards": {"terms": [{"reward": "format"}]},
+    }
+    config, quiet = check_config(RunConfig, raw, source="taught"), Console(quiet=True)
+    run = RunFolder(folder, config, resume=False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return fine_tune(config, load_corpus(config, quiet).examples, run, quiet, StopFlag())
+    finally:
+        torch.set_num_threads(threads)
