@@ -25,5 +25,11 @@ def quiet_libraries() -> None:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     for name in ("vllm", "torch.distributed", "torch._library.triton", "deepspeed", "accelerate", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Printed with the whole prompt at every step; rows without a reward are counted and shown by cause.
+    logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unscored_rows)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module="torch")
+
+
+def _not_about_unscored_rows(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(("All reward functions returned None", "[RANK 0] All reward functions"))

@@ -26,6 +26,9 @@ from .run_folder import RunFolder
 from .sft import fine_tune
 from .stopping import StopFlag
 
+BEFORE_GRPO = -1
+"""As a step: the validation before the first step has number 0."""
+
 
 def post_train(
     config: RunConfig,
@@ -146,10 +149,8 @@ def _evaluate(
 def _last_checkpoint(folder: RunFolder) -> Path | None:
     found = sorted((folder.checkpoints / "grpo-trainer").glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
     complete = [path for path in found if (path / "trainer_state.json").exists()]
-    if not complete:
-        return None
-    folder.cut_metrics(int(complete[-1].name.split("-")[1]))
-    return complete[-1]
+    folder.cut_metrics(int(complete[-1].name.split("-")[1]) if complete else BEFORE_GRPO)
+    return complete[-1] if complete else None
 
 
 def _limit_threads(config: RunConfig) -> None:

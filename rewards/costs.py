@@ -56,7 +56,9 @@ def figures(usage: Usage) -> dict[str, float]:
 
 def told(cost: Usage | Estimate) -> str:
     """Calls, tokens asked with and answered, and money, in words."""
-    money = "".join(f", {amount:,.2f} {currency}" for currency, amount in cost.money.items())
+    money = "".join(
+        f", {amount:{',.2f' if amount >= 1 else '.2g'}} {currency}" for currency, amount in cost.money.items()
+    )
     return f"{cost.calls:,} calls, {cost.prompt_tokens:,} + {cost.completion_tokens:,} tokens{money}"
 
 
