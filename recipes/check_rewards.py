@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -23,6 +20,7 @@ from rewards.mix import Mix
 from rewards.presets import PRESETS
 from rewards.terms import Term
 
+from .accuracy_table import ShownAccuracy
 from .mix_spec import yaml_of
 
 SCHEMA_VERSION = 1
@@ -101,13 +99,10 @@ def _mix_in(path: Path, overrides: Sequence[str]) -> Mix:
     return build_mix(apply_overrides(raw, overrides))
 
 
-def _accuracy(spec: str) -> Any:
-    """Measured accuracy beside the contracts, for a built-in reward that comes with gold data; None for others.
-
-    `rewards.accuracy.measure_consistency()` returns an object with `show(console)` and `as_record()`.
-    """
-    if spec != "consistency" or importlib.util.find_spec("rewards.accuracy") is None:
+def _accuracy(spec: str) -> ShownAccuracy | None:
+    """Measured accuracy beside the contracts, for a built-in reward that comes with gold data; None for others."""
+    if spec != "consistency":
         return None
-    module = importlib.import_module("rewards.accuracy")
-    measure = getattr(module, "measure_consistency", None)
-    return None if measure is None else measure()
+    from rewards.accuracy import measure_consistency
+
+    return ShownAccuracy(measure_consistency())
