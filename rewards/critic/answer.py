@@ -78,6 +78,9 @@ def read_body(body: bytes, clean: Callable[[str], str]) -> Reply | Failure:
     if not isinstance(text, str) or not (logprobs is None or isinstance(logprobs, list)):
         return Failure("WrongSchema", "the content of the chat completion is no text")
     prompt_tokens, completion_tokens = (n if type(n) is int and n >= 0 else None for n in tokens)
+    if clean(text) != text or clean(whole := body.decode(errors="replace")) != whole:
+        # Its tokens spell the key too.
+        logprobs = None
     return Reply(clean(text), reason, logprobs, prompt_tokens, completion_tokens)
 
 

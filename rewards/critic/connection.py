@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
 Messages = Sequence[Mapping[str, Any]]
 """Chat messages."""
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
 IMAGE_TOKENS = 1000
 """What an image is taken to count for in estimates: about 0.7 megapixels at 28 x 28 pixels a token (Qwen2.5-VL)."""
 
 RULES = {
     "model": NAME,
-    "api_key_env": optional(NAME),
     "timeout_s": POSITIVE,
     "max_retries": COUNT,
     "backoff_s": NOT_NEGATIVE,
@@ -147,8 +149,7 @@ class Endpoint:
 
     def _faults(self) -> list[str]:
         faults = url_faults(self.base_url) + faults_of(self, RULES)
-        if isinstance(self.api_key_env, str) and not os.environ.get(self.api_key_env, "").strip():
-            faults.append(f"api_key_env: the environment variable {self.api_key_env} is not set, or empty")
+        faults += _variable_faults(self.api_key_env)
         if self.prices is not None:
             try:
                 table = PriceTable.read(self.prices)
@@ -225,6 +226,19 @@ def _client_of(endpoint: Endpoint) -> CriticClient:
         give_up_after=endpoint.give_up_after,
     )
     return CriticClient(settings, _key(endpoint.api_key_env) if endpoint.api_key_env else NO_KEY)
+
+
+def _variable_faults(variable: Any) -> list[str]:
+    """What is wrong with the name of the key's variable. It is told only if it looks like one: it may be the key."""
+    allowed = "allowed is the name of an environment variable, not the key itself, or none"
+    if variable is None:
+        return []
+    if not isinstance(variable, str) or not _VARIABLE.fullmatch(variable):
+        return [f"api_key_env: got a {type(variable).__name__} that is no such name, {allowed}"]
+    if os.environ.get(variable, "").strip():
+        return []
+    told = variable if variable.isupper() else f"of {len(variable)} characters that is named"
+    return [f"api_key_env: the environment variable {told} is not set, or empty; {allowed}"]
 
 
 def _key(variable: str) -> str:
