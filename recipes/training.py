@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ar1_rl.report.progress import Progress
@@ -49,21 +49,21 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
             self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
         ) -> None:
             if logs and "train_runtime" not in logs and state.is_world_process_zero:
-                # A mean over nothing, as of a step in which no rollout was judged, is no number that JSON knows.
-                known = {name: value for name, value in logs.items() if math.isfinite(float(value))}
+                # A mean over nothing, as of a step in which no rollout was judged, is none.
+                known = {name: value for name, value in logs.items() if value is not None and isfinite(float(value))}
                 folder.append_metrics({"stage": stage, "step": state.global_step, **known})
-                if note in logs:
-                    bar.advance(0, note=progress_note(logs, note))
+                if told := progress_note(known, note):
+                    bar.advance(0, note=told)
 
     return StepCallback()
 
 
 def progress_note(logs: Mapping[str, Any], figure: str) -> str:
-    """One figure, and the judgements that failed in this step by reward and cause."""
+    """One figure where it is known, and the judgements that failed in this step by reward and cause."""
     failures = [
         f"{name.removeprefix(FAILURES).replace('/', ' ')} {float(value):.0f}"
         for name, value in logs.items()
         if name.startswith(FAILURES) and float(value) > 0
     ]
-    failed = f", failed: {', '.join(failures)}" if failures else ""
-    return f"{figure} {float(logs[figure]):.3f}{failed}"
+    known = [f"{figure} {float(logs[figure]):.3f}"] if figure in logs else []
+    return ", ".join(known + ([f"failed: {', '.join(failures)}"] if failures else []))

@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ar1_rl.errors import ConfigError, CriticError
+from rewards.critic.asking import Asked, recorded
+from rewards.critic.expected import of_reply
+from rewards.critic.grading import grade_reply
 from rewards.critic.rubric import Choice, Criterion, Rubric, load_rubric
 from rewards.critic.verdict import Verdict, expected_grade, read_verdict, response_format
 
@@ -484,6 +487,23 @@ def test_the_place_is_found_in_json_and_after_characters_of_several_tokens():
 def test_several_criteria_have_their_expectations_combined():
     reply = tokens("behaviour: ", ("5", {"5": 0.5, "4": 0.5}), "\n", "causes: ", ("2", {"2": 0.9, "3": 0.1}), "\n")
     assert expected_grade(reply, TWO) == pytest.approx(0.6 * 4.5 + 0.4 * 2.1)
+
+
+def test_tokens_after_the_end_of_the_reply_are_none_of_it():
+    spoken = tokens("grade: ", ("2", {"2": 1.0}), "\n", "grade", ": ", ("5", {"5": 0.6, "4": 0.4}))
+    told = [*spoken, *tokens("<|im_end|>")]
+    assert expected_grade(of_reply(told, "grade: 2\ngrade: 5"), PAPER) == pytest.approx(4.6)
+    thought = [*tokens("<think>", "grade: 1", "</think>", "\n\n"), *told]
+    assert of_reply(thought, "grade: 2\ngrade: 5") == thought[:-1], "a thought that the reply leaves out stays"
+    assert of_reply(told, "another text") == told
+
+
+def test_a_chat_model_that_ends_its_turn_with_a_token_has_its_expected_grade_read():
+    told = tokens("grade", ":", " ", ("5", {"5": 0.6, "4": 0.4}), "<|im_end|>")
+    asked = Asked("grade: 5", {"model": "m"}, logprobs=told)
+    score = grade_reply(asked, PAPER, expected=True)
+    assert score.value == pytest.approx(4.6) and score.record["expected_grade"]
+    assert grade_reply(recorded(score.record), PAPER, expected=True).value == score.value
 
 
 def test_without_a_verdict_or_with_grades_of_several_tokens_there_is_none():

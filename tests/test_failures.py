@@ -160,6 +160,7 @@ def test_progress_shows_failures_beside_the_reward():
     logs = {"reward": 0.5, "failures/critic/TimeoutError": 3.0, "failures/critic/Http500": 0.0, "loss": 1.0}
     assert progress_note(logs, "reward") == "reward 0.500, failed: critic TimeoutError 3"
     assert progress_note({"loss": 1.25}, "loss") == "loss 1.250"
+    assert progress_note({"failures/critic/Transport": 8.0}, "reward") == "failed: critic Transport 8", "all of them"
 
 
 # several ranks

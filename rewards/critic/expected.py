@@ -48,6 +48,16 @@ def expected_grade(token_logprobs: Sequence[Any], rubric: Rubric, min_mass: floa
     return rubric.combine(parts)
 
 
+def of_reply(token_logprobs: Sequence[Any], reply: str) -> list[Any]:
+    """The tokens up to the end of the reply: a server may tell those after it as well, such as the end of the turn."""
+    if not all(isinstance(_get(entry, "token"), str) for entry in token_logprobs):
+        return list(token_logprobs)
+    text, starts = _text(token_logprobs)
+    begin = text.rfind(reply)
+    end = len(text) if begin < 0 else begin + len(reply)
+    return [entry for entry, start in zip(token_logprobs, starts, strict=True) if start < end]
+
+
 def _text(token_logprobs: Sequence[Any]) -> tuple[str, list[int]]:
     """The reply, and where in it each token begins; a character may be spread over several tokens."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")

@@ -10,7 +10,7 @@ from ar1_rl.errors import CriticError
 
 from ..score import Score
 from .asking import Asked
-from .expected import expected_grade
+from .expected import expected_grade, of_reply
 from .rubric import Rubric
 from .verdict import Verdict, read_verdict
 
@@ -32,7 +32,7 @@ def grade_reply(asked: Asked, rubric: Rubric, expected: bool) -> Score:
         return _failed(record, error.cause, str(error))
     value, logprobs = verdict.grade, None
     if expected and asked.logprobs is not None:
-        logprobs = slim_logprobs(asked.logprobs, rubric)
+        logprobs = slim_logprobs(of_reply(asked.logprobs, asked.reply), rubric)
         mean = expected_grade(logprobs, rubric)
         if mean is not None:
             value, record["expected_grade"] = mean, True
