@@ -100,7 +100,7 @@ _EGO = re.compile(
     r"|the (?:av|host|robotaxi|planner|policy)"
     r"|(?:^|our |my |ego |^the |^the set |vehicle )(?:speed|pace|velocity))$"
 )
-_BARE_EGO = re.compile(r"^(?:the|this) (?:car|vehicle)$")
+_BARE_EGO = re.compile(r"^(?:(?:after|at|on|before|for|past|once past) (?:[\w']+ ){1,5})?(?:the|this) (?:car|vehicle)$")
 _FOR_NOW = re.compile(r"^(?:(?:until then|till then|by then|meanwhile|for (?:the time being|now|the moment|safety)|at (?:this|that) (?:point|moment)|at the moment|in the meantime|from here(?: on)?|in this case|as a (?:precaution|caution|result)|to be safe|for the next \d+ \w+|accordingly|likewise)(?: |$))+")
 _OVER = re.compile(r"\b(?:(?:have|has|had|having) (?:already|just)|already)(?: \w+ly)? ?$")
 _ADVERBIAL = re.compile(r"(?:at|on|in|for|with|near|behind|after|before|from|under|over|through|during|upon|past|beyond|approaching|entering)\b(?!.*\b(?:the|a|an|our|my|this|of|full|complete)$)")
@@ -110,10 +110,12 @@ _FOR_OTHERS = re.compile(
     r" (?!us\b|me\b|(?:the )?ego\b|our (?:car|vehicle)\b)(?:(?!gap|opening|slot|hole|space|room|chance|window)[\w']+ ?){1,9}$"
     r"|\b(?:give|gives|giving|leave|leaving|allow|grant)\b.*\b(?:room|space|time|chance|way|opportunity|priority)$"
 )
+_RELATIVE = re.compile(r"^(?:the|a|an|every|each|any|this|that|its|their|no)\b.* (?:we|i)$")
 _PLANNED = re.compile(r"\b(?:plan|decision|goal|aim|action|idea|task|choice|move|thing|option|strategy|maneuver|intention)$")
 _NEGATED = re.compile(
-    r"\b(?:not|never|without|avoid|avoids|avoiding|instead of|rather than|refrain(?:s|ing)? from|no|unnecessary|cannot|nor|neither"
+    r"\b(?:not|never|without|instead of|rather than|no|unnecessary|cannot|nor|neither"
     r"|too \w+ to|too \w+ for|hold off|impossible|against)(?: (?!but\b|and\b|only\b|just\b)[\w']+){0,4} ?$"
+    r"|\b(?:avoid(?:s|ing)?|refrain(?:s|ing)? from|keep from|prevent \w+ from)(?: \w+ly)? ?$"
 )
 _HEDGED = re.compile(
     r"\b(?:may|might|could|perhaps|maybe|possibly|potentially|conceivably|consider|considers|considering|would have|ready|prepared|option|possible)"
@@ -132,7 +134,7 @@ _NOUN_AFTER = re.compile(
 )
 _ABOUT_LANES = re.compile(r"(?:chang|keep|hold|switch|maintain|follow|leav|us|tak|stay|cross|straddl|borrow|return|select|choos)\w*$")
 _NOUNS = {
-    "speed": r" (?:up|back|along|past|away|on)\b",
+    "speed": r" (?:up|back|along|past|away|on|down)\b",
     "position": r" (?:the|our|ourselves|my|to)\b",
     "limit": r" (?:the|our|my|to|speed)\b",
     "time": r" (?:the|our|my|it)\b",
@@ -153,7 +155,7 @@ _NOUNS = {
     "change": r"(?! (?:is|was|has|ahead|in)\b)",
     "park": r"(?! (?:entrance|gate|is|ahead)\b)",
     "space": r"(?!)",
-    "slow": r"(?= (?:down|to|for|behind|before|at|as|because|and|in|near|on|when|while|until|right|since|gently|ahead of|through|over|but"
+    "slow": r"(?= (?:along|together|down|to|for|behind|before|at|as|because|and|in|near|on|when|while|until|right|since|gently|ahead of|through|over|but"
     r"|with|well|enough|early|smoothly|gradually|a|our|the|slightly|considerably|further|below|by|so|due|from|into|approaching|until|now|here|or|just|or|then|after|around"
     r"|carefully|progressively|firmly|significantly|somewhat|modestly|moderately|early|within|toward|towards|on|past|under|up|back|ahead|in|speed|\d+)\b|[ ]?[.,;:!?)]|$)",
     "back": r" (?:off|out|away|up|to (?:\w+ ){0,3}(?:speed|pace|limit|cruise|\d+))\b",
@@ -168,7 +170,7 @@ _NOUNS = {
 }
 _REQUIRED = re.compile(r" (?:is|are|seems|would be) (?:\w+ly )?(?:required|needed|necessary|due|planned|indicated|called for|advisable|wise|best|the plan|in order|appropriate|mandatory)\b")
 _AS_SUBJECT = re.compile(r" (?:is|was|isn't|seems|would be|would|are|has|may|required|needed|necessary|possible|done)\b")
-_CLAUSE = re.compile(r"\b(?:is|are|was|has|have|ahead|brakes|slows|cuts in|crosses|ends|goes on|stands|crossing)\b")
+_CLAUSE = re.compile(r"\b(?:is|are|was|has|have|brakes|slows|cuts in|crosses|ends|goes on|stands)\b")
 _ENDING = re.compile(r"(?:abort|cancel|abandon|discontinu|given|broken|called|undone|revok|stopp|cut|dropp|halt)\w*")
 _MANEUVERED = re.compile(r"\b(?:lane change|merge|overtake|overtaking|nudge|maneuver|manoeuvre|move|shift|pass|swerve)\b")
 _NOUNISH = frozenset(["turn", "stop", "merge", "yield", "exit", "pass", "change", "shift", "nudge", "brake", "halt", "park", "line", "track", "place", "time", "queue", "limit", "start", "move", "pull", "drop", "lead", "close"])
@@ -176,9 +178,10 @@ _GOING_TO = re.compile(r" to (?!(?:the|a|an|our|my)\b)")
 _NOUN_GUARDS = {word: re.compile(source) for word, source in _NOUNS.items()}
 
 
-_ASPECTS = ("continue", "proceed", "start", "begin", "keep", "finish", "resume", "stop", "hold", "do", "go")
+_ASPECTS = ("continue", "proceed", "start", "begin", "keep", "finish", "resume", "hold", "do", "go")
 _GIVING_UP = ("give", "abort", "cancel", "abandon", "discontinue", "call", "break", "undo", "scrap")
-_OF_THEIR_OWN = ("close", "open", "end", "widen", "turn", "stop", "start", "merge", "change", "begin", "clear", "narrow", "block", "occupy")
+_OF_THEIR_OWN = ("do", "close", "open", "end", "widen", "turn", "stop", "start", "merge", "change", "begin", "clear", "narrow", "block", "occupy")
+_COULD_BE = re.compile(r"\b(?:could|might|may) be$")
 _THEN = re.compile(r"\b(?:then|afterwards?|after that|subsequently|next|later)\b")
 _UNCHANGED = ("cut", "let", "put", "set", "shed")
 _MANNER = re.compile(r"\b(partly|partially|briefly|momentarily|temporarily|slightly|slowly)$")
@@ -226,13 +229,13 @@ class _State:
 
 def _cut(plain: str, tokens: list[_Token]) -> list[tuple[str, int, int]]:
     """(kind, first token, end) of each segment."""
-    segments, kind, first = [], "start", 0
+    segments, kind, first = [], "if" if _supposes(tokens, 0) else "start", 0
     for place in range(len(tokens)):
         joint = _joint(plain, tokens, place)
         if joint is not None:
             if first < place or kind in ("if", "unless"):
                 segments.append((kind, first, place))
-                kind = joint
+                kind = "if" if joint == "strong" and _supposes(tokens, place + 1) else joint
             elif kind == "comma" and joint in ("and", "or"):
                 kind = "comma and"
             elif kind in ("and", "comma and", "comma") and joint == "then":
@@ -249,6 +252,8 @@ _NOT_AS = frozenset(["soon", "well", "far", "long", "possible", "usual", "planne
 _SAME = frozenset(["same", "such", "soon", "far", "well", "long", "much", "close", "near"])
 _PREPOSITIONS = frozenset(["into", "to", "in", "of", "from", "by", "for", "behind", "at", "on", "onto", "with", "past", "over", "after", "before", "beside", "than"])
 _FINITE = frozenset(["is", "are", "was", "were", "has", "have", "had", "will", "would", "should", "must", "can", "may", "might", "could", "does", "do", "did", "'s"])
+_GOING_ON = frozenset(["half", "partly", "partially", "into", "onto", "over", "across", "within", "inside", "halfway"])
+_SUPPOSED = frozenset(["the", "a", "an", "any", "it", "there", "they", "another", "he", "she", "someone", "we"])
 _SUBJECTS = frozenset(["i", "we", "ego", "they", "he", "she", "it", "im", "you", "let's"])
 
 
@@ -257,7 +262,8 @@ def _joint(plain: str, tokens: list[_Token], place: int) -> str | None:
     if word in _STRONG:
         return "strong"
     if word in ",()":
-        return "comma"
+        going_on = place + 1 < len(tokens) and tokens[place + 1].word in _GOING_ON
+        return None if going_on and word == "," else "comma"
     if word == "case" and place and tokens[place - 1].word == "in":
         return "if"
     kind = _JOINTS.get(word)
@@ -286,11 +292,17 @@ def _joint(plain: str, tokens: list[_Token], place: int) -> str | None:
         return None
     if word == "once" and (before == "at" or following in ("more", "again")):
         return None
-    if word == "so" and following in ("as", "far", "much", "close"):
+    if (word == "so" and following in ("as", "far", "much")) or (word == "so" and plain.startswith("so close to", tokens[place].start)):
         return None
     if (word == "then" and before in ("only", "until")) or (word in ("until", "till") and following in ("then", "now")):
         return None
     return kind
+
+
+def _supposes(tokens: list[_Token], place: int) -> bool:
+    """Whether a sentence begins like "Should the gap close, ..."."""
+    words = [token.word for token in tokens[place : place + 2]]
+    return len(words) == 2 and words[0] in ("should", "were", "had") and words[1] in _SUPPOSED
 
 
 def _begins_clause(plain: str, tokens: list[_Token], place: int) -> bool:
@@ -350,7 +362,7 @@ def _read_segment(
             if aspect and not last.arguments[:kept].strip():
                 found.pop()
         negated = _negated(prefix, found, kind, state, word.form)
-        hedged = kind == "if" or (state.conditional and kind in ("comma", "then")) or bool(_HEDGED.search(prefix) and not _GET_READY.search(prefix))
+        hedged = kind == "if" or (state.conditional and kind in ("comma", "then", "relative")) or bool(_HEDGED.search(prefix) and not _GET_READY.search(prefix))
         order = {"before": 1, "until": 1, "after": -1}.get(kind, 0)
         arguments = f"{subject}{plain[token.end : end]}" if subject else plain[token.end : end]
         manner = _MANNER.search(prefix)
@@ -359,8 +371,13 @@ def _read_segment(
         follows = order == 1 or bool(_THEN.search(plain, since, token.start))
         found.append(Act(word.verb, token.start, token.end, arguments, end, negated, hedged, order, follows))
         state.last_end = token.end
-    if kind == "if" and not found:
+    if (kind == "if" and not found) or _COULD_BE.search(plain, start, end):
         state.conditional = True
+    if not found and actor is None:
+        unknown = _unknown_act(plain, tokens, kind, state)
+        if unknown is not None:
+            found.append(unknown)
+            actor = "ego"
     if actor is None:
         head = " ".join(token.word for token in tokens[:4])
         actor = "ego" if re.match(r"(?:i|we|ego|the ego|our (?:car|vehicle))\b", head) else "other"
@@ -369,6 +386,40 @@ def _read_segment(
         state.main = actor
     state.negated = bool(found) and found[-1].negated
     return found, Segment(kind, start, end, actor, bool(found), state.negated)
+
+
+UNKNOWN = "?"
+"""Stands for a verb that is in no list, and for none where a phrase like "into the left lane" stands for itself."""
+_NOT_A_VERB = frozenset(
+    ["the", "a", "an", "this", "that", "these", "those", "our", "my", "its", "their", "his", "her", "your", "no", "not", "never", "some", "any", "all", "each", "every", "two", "three", "four", "one", "i", "we", "you", "he", "she", "it", "they", "there", "here", "who", "which", "what", "whose", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "do", "does", "did", "will", "would", "can", "could", "may", "might", "must", "shall", "should", "if", "as", "because", "since", "observe", "monitor", "see", "notice", "signal", "indicate", "flash", "honk", "note", "expect", "glance", "listen", "warn", "beware", "caution", "attention", "careful", "remember", "think", "consider", "perhaps", "maybe", "possibly", "never", "traffic", "pedestrians", "cyclists", "vehicles", "cars", "trucks", "people", "children", "oncoming", "heavy", "light", "road", "roads", "lane", "lanes", "ahead", "red", "green", "yellow", "amber", "sunny", "rain", "rainy", "fog", "snow", "ice", "wet", "dark", "nothing", "nobody", "everyone", "other", "others", "another", "both", "many", "several", "few", "more", "most", "left", "right", "halfway", "half", "sound", "ensure", "confirm", "verify", "report", "nice", "good", "clear", "free", "empty", "parked", "stopped", "slow", "fast"]
+)
+_PHRASE = re.compile(
+    r"^(?:(?:slowly|gently|carefully|quickly|smoothly|briefly|now|then|so|just|only|please|first|again|next) )*"
+    r"(?P<lead>into|onto|to the (?:left|right)|to our|back (?:in|into|to|onto|up|down|over)|over (?:to|into|the)|around the|round the|straight|a (?:bit|little|touch) (?:to|left|right)|slightly (?:to|left|right)"
+    r"|left (?:at|into|onto|here|on|turn|then|by)|right (?:at|into|onto|here|on|turn|then|by)|past the|up to|down to|out (?:of|over|to)|off (?:the|to)|in behind|behind (?:the|it)|across the)\b"
+)
+_UNKNOWN_AFTER = re.compile(r"^(?:the|a|an|our|my|its|this|that|into|onto|around|round|past|down|up|off|back|out|left|right|some|more|less|\w+ly|it|through|over)$")
+
+
+def _unknown_act(plain: str, tokens: list[_Token], kind: str, state: _State) -> Act | None:
+    """A phrase that goes somewhere without a verb, or an imperative of a verb in no list."""
+    start, end = tokens[0].start, tokens[-1].end
+    text = plain[start:end]
+    if kind not in ("start", "strong", "comma", "comma and", "and", "so", "then", "but", "if") or _FINITE_WORD.search(text.split(" to ")[0]):
+        return None
+    phrase = _PHRASE.match(text)
+    if phrase:
+        place = start + phrase.start("lead")
+        return Act(UNKNOWN, place, place, f" {plain[place:end]}", end, state.negated and kind == "or", kind == "if")
+    words = [token for token in tokens if not re.fullmatch(_ADVERB, token.word)]
+    subject = _EGO.match(plain[start : words[1].start].strip()) if len(words) > 2 else None
+    first = 1 if subject else 0
+    if len(words) < first + 2:
+        return None
+    verb, following = words[first], words[first + 1]
+    if verb.word in _NOT_A_VERB or not verb.word.isalpha() or not _UNKNOWN_AFTER.match(following.word):
+        return None
+    return Act(UNKNOWN, verb.start, verb.end, plain[verb.end : end], end, False, kind == "if")
 
 
 def _who(
@@ -411,6 +462,8 @@ def _who_base(
     if last and not _BASE_AFTER.match(last):
         return None
     adverbs_end = bool(chain)
+    if by_ego and _RELATIVE.match(head):
+        return "other"
     if by_ego:
         return "ego"
     if verb in _NOUNISH and re.search(r"\b(?:left|right)$", chain if adverbs_end else head):
@@ -427,6 +480,8 @@ def _who_base(
         finite = re.match(rf"(?:{_MODAL}|{_HAVE}|{_BE})\b", chain)
         return inherited if finite and kind in _COORDINATED else "ego"
     if "to" in chain.split():
+        if re.search(r"\b(?:wait|beckon|gestur|honk)\w*(?: for)?$", head):
+            return "other"
         if _FOR_OTHERS.search(head):
             return "other"
         return "ego" if acted or _PLANNED.search(head) or re.search(r"\b(?:us|me)\b", chain) else "other"
@@ -467,7 +522,8 @@ def _who_ing(
     if last:
         if re.fullmatch(_BE, last):
             return "ego" if _is_bare_ego(head, kind) else "other"
-        return "ego" if acted and not noun else "other"
+        by_doing = last == "by" and not _FINITE_WORD.search(head)
+        return "ego" if (acted or by_doing) and not noun else "other"
     if acted and re.search(r"\b(?:along|on|ahead|forward|back|down|up|off|over|left|right|out|slowly|gently|there)$", head):
         return "ego"
     keeps = acted and re.match(r"(?:keep|maintain|hold|leav|stay|allow|lett|giv|us|nudg)", token.word)

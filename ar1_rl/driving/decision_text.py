@@ -22,7 +22,7 @@ from .longitudinal_frames import LONGITUDINAL
 from .maneuver_nouns import named
 from .phrase_rule import RuleBook
 from .plain_text import Places, normalised
-from .purposes import purpose
+from .purposes import purpose, sentence_around
 from .sides import side_of
 
 CACHED_TEXTS = 65_536
@@ -113,8 +113,16 @@ def _read(spoken: str, act: Act, around: bool) -> list[_Reading]:
         readings.append(_Reading("longitudinal", "yield", None, act.start, act.end, act.negated, act.hedged, 0))
     if lateral is not None and lateral[0]:
         name = lateral[0]
+        if name in ("in_lane_nudge", "turn") and act.verb in _BEARING and _FORK.search(spoken, *sentence_around(spoken, act.start)):
+            name = "merge_split"
         if name == "lane_keeping" and _TURNED_DOWN.search(spoken):
             name = "lateral_abort"
+        if name == "turn" and act.verb in ("go", "head", "pull") and _BARE_SIDE.fullmatch(arguments) and _lanes_only(spoken, act):
+            name = "lane_change"
+        if name == "lateral_abort":
+            readings.clear()
+        if name == "in_lane_nudge" and act.verb in ("leave", "give") and readings:
+            return readings
         side = _side(name, arguments, spoken, act) if name in SIDED_DECISIONS else None
         reading = _reading("lateral", name, side, act, lateral[1])
         readings.append(reading._replace(negated=False) if unfinished else reading)
@@ -123,6 +131,18 @@ def _read(spoken: str, act: Act, around: bool) -> list[_Reading]:
 
 _MOVING = re.compile(r"\b(?:slow\w*|moving|cycl\w+|bicycle|bike|rider|tractor|moped|scooter|jogger|horse\w*|tram|crawl\w*|rolling|carriage)\b")
 """Who is passed in motion; a nudge to get past anyone else goes round something that stands."""
+_BARE_SIDE = re.compile(r" (?:to the )?(?:left|right)")
+_JUNCTION = re.compile(r"\b(?:junction|intersection|corner|crossroads|lights?|signal|street|road|route|navigation|roundabout|driveway|turn)\b")
+
+
+def _lanes_only(spoken: str, act: Act) -> bool:
+    """Whether "go left" is said of lanes and not of a junction."""
+    low, high = sentence_around(spoken, act.start)
+    return " lane" in spoken[low:high] and not _JUNCTION.search(spoken, low, high)
+
+
+_BEARING = ("keep", "bear", "stay", "hold", "go", "take", "veer", "steer")
+_FORK = re.compile(r"\b(?:forks?|splits?|diverges?|gore|divides?|exit(?! (?:lane|of))|off ramp|slip road|interchange)\b(?!.*\blane\b)")
 _TURNED_DOWN = re.compile(
     r"\b(?:overtake|overtaking|lane change|merge|pass|man(?:eu|oeu)v\w+|move)\b[^.;]{0,40}\b(?:no longer|not) (?:\w+ )?(?:safe|possible|feasible|an option|on)\b"
 )
@@ -152,10 +172,12 @@ _ROUTE = re.compile(
 _GIVEN_UP = re.compile(
     r"\b(?:left|right) (?:hand )?(?:lane ?)?(?:change|merge|move|overtake|shift|nudge|man(?:eu|oeu)\w+)\b"
     r"|\b(?:lane ?change|merge|move|overtak\w+|shift|nudge|man(?:eu|oeu)\w+|changing|moving|merging)\b(?:(?! and\b| return| back\b)[^.;,]){0,30}?\b(?:to|into|onto|over|on|toward) (?:the )?(?:left|right)\b"
-    r"|\b(?:over|across|past) (?:the|our) (?:left|right) (?:lane )?(?:line|marking)\b|\b(?:changing|moving|merging|drifting|shifting) (?:left|right)\b"
+    r"|\b(?:over|across|past|in|into) (?:the|our) (?:left|right) (?:lane )?(?:line|marking|lane)\b|\b(?:changing|moving|merging|drifting|shifting) (?:left|right)\b"
 )
+_STREET = re.compile(r"\b(?:street|road|driveway|entrance|junction|turning|exit|alley) on the (left|right)\b|\bprotected (left|right)\b")
 _SIGNALLED = re.compile(r"\b(?:signal|indicate|blink|indicator|blinker|signalling|indicating|signaling)(?: to the| on)? (left|right)\b|\b(left|right) (?:indicator|blinker|signal) on\b")
-_GAP_LANE = re.compile(r"\b(?:gap|slot|opening|hole|space|room) (?:\w+ )?(?:in|on) the (left|right)(?: hand)?(?: lane)?\b")
+_GAP_LANE = re.compile(r"\b(?:gap|slot|opening|hole|space|room) (?:\w+ )?(?:in|on) the (left|right)(?: hand)?(?: lane)?\b|\b(left|right) (?:hand )?lane for (?:a|an|the) (?:gap|slot|opening|hole|space)\b")
+_PASSED_ON = re.compile(r"\b(?:overtak\w+|pass\w*)(?: [\w']+){0,4}? on the (left|right)\b")
 _KERB = re.compile(r"\b(?:kerb|curb|shoulder|side|bay|lay by) on the (left|right)\b|\b(left|right) (?:kerb|curb|shoulder)\b")
 _SIDE_WORD = re.compile(r"\b(left|right)\b")
 
@@ -176,14 +198,20 @@ def _side(name: str, arguments: str, spoken: str, act: Act) -> Side | None:
             mentions = list(_SIDE_WORD.finditer(before))
             back = mentions[-1] if mentions else None
     elif name == "turn":
-        back = _ROUTE.search(before)
+        back = _ROUTE.search(before) or _STREET.search(before)
     elif name == "pull_over":
         back = _KERB.search(before)
     if back is None and name in ("lane_change", "pull_over", "merge_split", "in_lane_nudge"):
-        back = _SIGNALLED.search(before) or (_GAP_LANE.search(before) if name == "lane_change" else None)
-    if back is None:
+        back = _SIGNALLED.search(before) or _GAP_LANE.search(before)
+    if back is None and name == "lane_change":
+        back = _PASSED_ON.search(before)
+    return _named_side(back)
+
+
+def _named_side(match: re.Match[str] | None) -> Side | None:
+    if match is None:
         return None
-    return "left" if "left" in back.group() and "right" not in back.group() else "right"
+    return "left" if "left" in match.group() and "right" not in match.group() else "right"
 
 
 _BEGUN = re.compile(r"\b(?:lane change|merge|man(?:eu|oeu)v\w+|overtak\w+|move|nudge|shift|pass)\b")
@@ -194,7 +222,8 @@ _ONLY_AFTER = re.compile(r"(?: \w+){0,2} only (?:after|once|when) [^.;]*\b(?:the
 
 def _unfinished(act: Act) -> re.Match[str] | None:
     """Not to complete a manoeuvre is to abort it."""
-    return _BEGUN.search(act.arguments) if act.negated and act.verb in ("complete", "finish", "continue") else None
+    unfinished = act.verb in ("complete", "finish", "continue") or (act.verb == "go" and "with the" in act.arguments)
+    return _BEGUN.search(act.arguments) if act.negated and unfinished else None
 
 
 def _reading(axis: Axis, name: str, side: Side | None, act: Act, match: re.Match[str]) -> _Reading:
@@ -220,6 +249,8 @@ def _of_nouns(spoken: str, acts: list[Act], segments: list[Segment], taken: list
             continue
         name = purpose(noun.decision, spoken, noun.start, noun.end, "")
         side = side_of(f" {spoken[noun.start : noun.end]}") if name in SIDED_DECISIONS else None
+        if side is None and name in ("lane_change", "merge_split"):
+            side = _named_side(_GAP_LANE.search(spoken, 0, noun.start))
         axis: Axis = "lateral" if noun.axis == "lateral" else "longitudinal"
         readings.append(_Reading(axis, name, side, noun.start, noun.end, noun.negated, noun.hedged, noun.order))
     return readings

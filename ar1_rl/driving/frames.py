@@ -14,7 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 VEHICLE = (
-    r"(?:vehicles?|cars?|trucks?|lorr(?:y|ies)|bus(?:es)?|vans?|minivans?|campervans?|motorhomes?|rvs?|coach(?:es)?|tractors?|motorcycles?|motorbikes?|mopeds?|scooters?|taxis?|cabs?|suvs?|jeeps?|pick ?ups?|sedans?|saloons?|estate|hatchbacks?|hatch|coupe|convertible|limousine|limo|tankers?|trailers?|semi ?trailers?|semis?|rigs?|eighteen wheeler|caravans?|campers?|minibus(?:es)?|shuttle|convoys?|transporters?|wagons?|harvesters?|combine|diggers?|mixers?|sweepers?|snow ?plou?ws?|loaders?|dust ?carts?|horse ?box|floats?|drivers?|machines?|rickshaws?|quads?|articulated|juggernaut|hearse|unit)"
+    r"(?:vehicles?|cars?|trucks?|lorr(?:y|ies)|bus(?:es)?|vans?|minivans?|campervans?|motorhomes?|rvs?|coach(?:es)?|tractors?|motorcycles?|motorbikes?|mopeds?|scooters?|taxis?|cabs?|suvs?|jeeps?|pick ?ups?|sedans?|saloons?|estate|hatchbacks?|hatch|coupe|convertible|limousine|limo|tankers?|trailers?|semi ?trailers?|semis?|rigs?|eighteen wheeler|caravans?|campers?|minibus(?:es)?|shuttle|convoys?|transporters?|wagons?|harvesters?|combine|diggers?|mixers?|sweepers?|snow ?plou?ws?|loaders?|dust ?carts?|horse ?box|floats?|drivers?|machines?|rickshaws?|quads?|articulated|juggernaut|hearse|unit)\b"
 )
 SPEED = r"(?:speed|pace|velocity|tempo|momentum|cruise|cruising|km/h|kph|mph|m/s|kmh)"
 AMOUNT = r"(?:\d+(?:\.\d+)?(?! ?(?:m|metres?|meters?|cm|s|seconds?|cars?|degrees|%|more|wheels|lanes?)\b)|limit)"
@@ -27,7 +27,7 @@ FACILITY = (
     r"|bypass|connector|link road|ring road|through (?:lane|traffic)|traffic (?:flow|stream)|flow|stream|interchange|collector)"
 )
 ROADSIDE = (
-    r"(?:shoulder|kerb|curb|kerbside|curbside|road ?side|lay ?by|pull ?out bay|parking (?:bay|space|spot|place|lot|slot|area|lane)|bus (?:bay|stop bay|stop)"
+    r"(?:shoulder|kerb|curb|kerbside|curbside|road ?side|lay ?by|pull ?out bay|parking (?:bay|space|spot|place|slot|area|lane)|bus (?:bay|stop bay|stop)"
     r"|loading (?:bay|zone)|emergency (?:bay|lane)|breakdown (?:bay|lane)|rest area|turnout|turn out|(?:drop off|pick ?up) (?:point|zone|area|spot|bay)|stopping bay"
     r"|(?<!on the )(?<!at the )(?:the|one|this|that|left|right|far|near|hand) (?:road )?side(?: of the (?:road|street|carriageway))?(?! (?:street|road|lane|of (?:the |our |my )?lane))|side of the (?:road|street|carriageway)|verge|edge of the (?:road|street))"
 )

@@ -19,7 +19,7 @@ _TARGET = re.compile(
 )
 _OTHERS = re.compile(
     r"\b(?:around|round|past|for|from|behind|with|by|avoid|avoiding|dodge|clear|of|pass|passing|overtake|alongside|to|than|let|since|because)"
-    r" (?:(?!into|onto|lane\b|line\b|lanes\b)[\w']+ ){1,7}(?:in|on|at|from|along|off) (?:the|our|its|my|their)(?: far)? $"
+    r" (?!it |them |him |her )(?:(?!into|onto|lane\b|line\b|lanes\b)[\w']+ ){1,7}(?:in|on|at|from|along|off) (?:the|our|its|my|their)(?: far)? $"
 )
 _TOWARD = re.compile(r"\b(?:to|toward|towards) (?:the|our|its|my)(?: \w+)? $")
 _ON = re.compile(r"\b(?:on|from|at|along|off|by|near|beyond|in)(?: (?:the|our|its|my|their|his|her))(?: (?:far|near|opposite|other))? $")
@@ -28,6 +28,7 @@ _PLACED = re.compile(
     r"|\b(?:lanes?|lines?|markings?|exit|ramp|fork|branch|shoulder|curb|kerb|side|bay|one|street|lay by|spot|space|verge|change|it|roadside|turn|road|lane line))"
     r" (?:on|at|along) (?:the|our|its|my) $"
 )
+_WITH = re.compile(r"^ with (?:the )?(?:traffic|flow|cars|stream|vehicles)[\w ]* on (?:the|our) $")
 _STATED = re.compile(r"\b(?:is|are|has|have|was|were|turns|turning|signals|signalling|signaling|indicates|indicating|goes|coming|comes|and|or|immediate) $")
 _AWAY = re.compile(r"\baway from (?:[\w']+ ){1,6}?(?:on|to|at|from) (?:the|our|its) (?:far |near )?(left|right)\b")
 _OPPOSITE: dict[str, Side] = {"left": "right", "right": "left"}
@@ -49,7 +50,7 @@ def _goes_there(before: str, behind: str) -> bool:
     if _TARGET.match(behind):
         return not _OTHERS.search(before) and not re.search(r"\bfrom (?:the|our|its) $", before)
     if _ON.search(before):
-        return bool(_PLACED.search(before))
+        return bool(_PLACED.search(before) or _WITH.search(before))
     if _TOWARD.search(before):
         return True
     return not _STATED.search(before) and not re.search(r"\b(?:for|past|around|by|of|behind) (?:[\w']+ ){1,4}$", before)

@@ -11,28 +11,28 @@ Form = Literal["base", "s", "ing", "ed"]
 
 VERBS = """
 abandon abort accelerate adapt add adjust adopt aim align allow angle approach avoid back bear begin bias bleed borrow
-brake break bring build call cancel carry catch cede center centre change choose close coast come complete concede continue
-copy cover crawl creep cross cruise cut decelerate decrease defer deviate dial dip divert draw discontinue diverge do divert dodge drift
-drive drop ease edge encroach enter evade execute exit extend fall favor favour feed filter find finish fit follow gain get give grant guide
-glide go grow halt hang head hold hover hug hunt inch increase initiate join jump keep kick launch lean leave lengthen lessen let
-lift limit line look lose lower maintain make match merge mirror moderate modulate move navigate negotiate nudge occupy
-offset open overtake park pass pause peel perform pick place position power press proceed pull push put queue raise reach
-recenter recentre recover reduce regain regulate rejoin remain restart restore restrict resume retain retreat return revoke rescind roll
+brake break bring build call cancel carry catch cede check center centre change choose close coast come complete concede continue
+copy cover crawl creep cross cruise cut decelerate decrease defer depart deviate dial dip divert draw discontinue diverge do divert dodge drift
+drive drop ease edge encroach enter evade execute exit extend fall favor forget favour feed filter find finish fit follow gain gather get give grant guide
+glide go grow halt hang head hold hover hug hunt inch increase initiate join jump keep kick knock launch lean leave lengthen lessen let
+lift limit line look lose lower maintain make match merge mind mirror moderate modulate move navigate negotiate nudge occupy
+offset open overlap overtake park pass pause peel perform pick place position power press proceed pull push put queue quit raise reach
+recenter recentre recover reduce regain regulate rejoin remain restart restore restrict resume retain revert reverse retreat return revoke rescind ride roll
 round run scan scoot scrap scrub search seek select set settle shade shadow shave shed shift sidle sit skirt slacken slide
-slip slot slow speed spot squeeze stand start stay steer step stick stop straddle straighten stray sustain sweep swerve
+slip slot slow speed spot squeeze stand start stay steer step stick stop straddle straighten stray sustain sweep swap swerve
 swing switch synchronise synchronize tail take target time track trail transfer travel trim tuck tune turn undo use vacate vary veer wait
 wander watch weave widen withdraw yield zip zipper
 
 """
 _DOUBLED = frozenset(
-    ["begin", "cut", "defer", "dip", "drop", "fit", "get", "hug", "let", "put", "run", "scan", "scrap", "scrub", "set", "shed", "sit", "slip", "slot", "spot", "step", "stop", "transfer", "trim", "zip"]
+    ["begin", "cut", "defer", "dip", "drop", "fit", "get", "hug", "let", "put", "run", "scan", "scrap", "scrub", "set", "shed", "sit", "slip", "slot", "spot", "step", "stop", "transfer", "trim", "zip", "swap", "forget", "quit", "overlap"]
 )
 _PAST = {
     "bear": "bore borne", "begin": "began begun", "bleed": "bled", "break": "broke broken", "bring": "brought", "build": "built",
     "catch": "caught", "choose": "chose chosen", "come": "came", "creep": "crept", "draw": "drew drawn", "do": "did done", "cut": "", "drive": "drove driven",
     "fall": "fell fallen", "feed": "fed", "find": "found", "get": "got gotten", "give": "gave given", "go": "went gone",
     "grow": "grew grown", "hang": "hung", "hold": "held", "keep": "kept", "leave": "", "let": "", "lose": "lost",
-    "make": "made", "overtake": "overtook overtaken", "put": "", "run": "ran", "seek": "sought", "set": "", "shed": "",
+    "make": "made", "overtake": "overtook overtaken", "put": "", "ride": "rode ridden", "forget": "forgot forgotten", "quit": "", "run": "ran", "seek": "sought", "set": "", "shed": "",
     "sit": "sat", "slide": "slid", "stand": "stood", "stick": "stuck", "sweep": "swept", "swing": "swung",
     "take": "took taken", "undo": "undid undone", "weave": "wove woven", "withdraw": "withdrew withdrawn",
     "spot": "spotted", "speed": "sped speeded",
