@@ -44,7 +44,7 @@ def judged_config(policy: Path, url: str, *, critic: dict[str, Any] | None = Non
         "recipe": "judged",
         "scenes": {"train": 16, "validation": 4, "test": 2},
         "policy": {"path": str(policy)},
-        "rollouts": {"engine": "transformers", "max_completion_tokens": 64, "max_model_tokens": 192},
+        "rollouts": {"engine": "transformers", "temperature": 0.9, "max_completion_tokens": 64},
         "rewards": {
             "terms": [
                 {"reward": "critic", "scale": 5.0, "arguments": endpoint},
@@ -173,34 +173,37 @@ def check_grades(left: LeftBehind, log: list[dict[str, Any]]) -> None:
 def check_faults(left: LeftBehind, log: list[dict[str, Any]]) -> Counter[str]:
     """Every attempt that the judge saw belongs to a recorded call, and a call ended as the judge ended it.
 
-    Returns the faults that survived the retries. A busy machine may add timeouts of its own.
+    Returns the faults that survived the retries. A busy machine adds timeouts of its own, after which an answer comes
+    too late, or the question never arrived; then the attempts of that text cannot be told apart.
     """
     seen: dict[str, list[str | None]] = {}
     for entry in log:
         seen.setdefault(entry["text"], []).append(entry["fault"])
-    survived: Counter[str] = Counter()
+    calls: dict[str, list[Judged]] = {}
     for one in left.judged:
         if one.asked:
-            attempts, seen[one.text] = _split(seen[one.text], one.record["attempts"])
-            last = attempts[-1]
-            late = one.record["seconds"] >= left.critic.timeout_s
-            assert one.failure == CAUSES.get(last) or (one.failure == "Timeout" and late), (one.failure, last)
-            assert late or None not in attempts[:-1], "what was answered was asked again"
-            if last is not None:
-                survived[last] += 1
-    assert not any(seen.values()), "the judge was asked what no rollout tells of"
+            calls.setdefault(one.text, []).append(one)
+    assert set(seen) <= set(calls), "the judge was asked what no rollout tells of"
+    survived: Counter[str] = Counter()
+    for text, asked in calls.items():
+        faults = seen.get(text, [])
+        late = any(one.record["seconds"] >= left.critic.timeout_s for one in asked)
+        attempts = sum(one.record["attempts"] for one in asked)
+        assert attempts == len(faults) or (attempts > len(faults) and late)
+        if attempts != len(faults):
+            continue
+        for one in asked:
+            own, faults = faults[: one.record["attempts"]], faults[one.record["attempts"] :]
+            assert one.failure == CAUSES.get(own[-1]) or (one.failure == "Timeout" and late), (one.failure, own)
+            assert late or None not in own[:-1], "what was answered was asked again"
+            survived.update(own[-1:] if own[-1] else [])
     return survived
-
-
-def _split(entries: list[Any], count: int) -> tuple[list[Any], list[Any]]:
-    assert len(entries) >= count
-    return entries[:count], entries[count:]
 
 
 def check_costs(left: LeftBehind, log: list[dict[str, Any]]) -> None:
     """The lines of metrics add up to the summary, and to what the judge saw."""
     cost = {name.removeprefix("cost/critic/"): value for name, value in left.summed("cost/critic/").items()}
-    assert cost["attempts"] == len(log)
+    assert cost["attempts"] == sum(one.record["attempts"] for one in left.judged if one.asked) >= len(log)
     assert cost["calls"] == sum(one.asked for one in left.judged)
     assert cost["rollouts"] == len(left.judged)
     assert cost["failed"] == sum(one.failure is not None for one in left.judged if one.asked)

