@@ -58,7 +58,7 @@ def test_six_steps_with_every_kind_of_fault(taught_policy: Path, tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 def test_sixty_steps_at_three_rates(taught_policy: Path, tmp_path: Path, rate: float) -> None:
-    changes = {"grpo__steps": 60, "grpo__evaluate_every": 30, "critic": {"timeout_s": 0.5}}
+    changes = {"grpo__steps": 60, "grpo__evaluate_every": 30}
     with judge_of(rate) as judge:
         assert start(judged_config(taught_policy, judge.url, **changes), tmp_path / "run") == 0
         log, stats = judge.log(), judge.stats()
@@ -67,6 +67,7 @@ def test_sixty_steps_at_three_rates(taught_policy: Path, tmp_path: Path, rate: f
     left = LeftBehind(tmp_path / "run")
     survived = check_run(left, log, steps=60)
     rows = left.failures_in_rows().total()
+    assert any(row["reward"] is None for _, _, row in left.rows) and any(row["reward"] for _, _, row in left.rows)
     print(
         f"\nrate {rate}: {stats['calls']} attempts, {injected} faults, {survived.total()} survived, "
         f"{rows} of {len(left.judged)} judgements failed: {dict(left.failures_in_rows())}"

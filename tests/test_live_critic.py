@@ -93,7 +93,7 @@ def test_the_expected_grade_lies_between_grades_and_is_read_again_from_the_recor
 @pytest.mark.parametrize("reply", ["choice", "json_schema", "none"])
 def test_hostile_texts_are_judged_or_not_like_any_other_and_break_nothing(url: str, reply: str) -> None:
     settings = {"reason_characters": 60} if reply == "json_schema" else {}
-    scores = score(critic(url, reply=reply, max_tokens=96, **settings), [*PLAIN, *HOSTILE])
+    scores = score(critic(url, reply=reply, max_tokens=32 if reply == "none" else 96, **settings), [*PLAIN, *HOSTILE])
     assert len(HOSTILE) >= 40
     causes = Counter(one.failure for one in scores)
     print(f"\n{reply}: {dict(causes)}")
