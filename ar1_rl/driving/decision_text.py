@@ -55,7 +55,11 @@ def _found(spoken: str, places: Places, bare: bool) -> list[Claim]:
     acts, segments = find_acts(spoken, bare)
     read: list[_Reading] = []
     for act in acts:
-        around = bool(read) and read[-1].name in ("in_lane_nudge", "out_of_lane_nudge") and spoken.endswith(" to ", 0, act.start)
+        around = (
+            bool(read)
+            and read[-1].name in ("in_lane_nudge", "out_of_lane_nudge")
+            and spoken.endswith(" to ", 0, act.start)
+        )
         read += _read(spoken, act, around)
     taken = [(reading.start, reading.end) for reading in read if reading.axis == "lateral"]
     read += _of_nouns(spoken, acts, segments, taken)
@@ -113,11 +117,20 @@ def _read(spoken: str, act: Act, around: bool) -> list[_Reading]:
         readings.append(_Reading("longitudinal", "yield", None, act.start, act.end, act.negated, act.hedged, 0))
     if lateral is not None and lateral[0]:
         name = lateral[0]
-        if name in ("in_lane_nudge", "turn") and act.verb in _BEARING and _FORK.search(spoken, *sentence_around(spoken, act.start)):
+        if (
+            name in ("in_lane_nudge", "turn")
+            and act.verb in _BEARING
+            and _FORK.search(spoken, *sentence_around(spoken, act.start))
+        ):
             name = "merge_split"
         if name == "lane_keeping" and _TURNED_DOWN.search(spoken):
             name = "lateral_abort"
-        if name == "turn" and act.verb in ("go", "head", "pull") and _BARE_SIDE.fullmatch(arguments) and _lanes_only(spoken, act):
+        if (
+            name == "turn"
+            and act.verb in ("go", "head", "pull")
+            and _BARE_SIDE.fullmatch(arguments)
+            and _lanes_only(spoken, act)
+        ):
             name = "lane_change"
         if name == "lateral_abort":
             readings.clear()
@@ -129,10 +142,14 @@ def _read(spoken: str, act: Act, around: bool) -> list[_Reading]:
     return readings
 
 
-_MOVING = re.compile(r"\b(?:slow\w*|moving|cycl\w+|bicycle|bike|rider|tractor|moped|scooter|jogger|horse\w*|tram|crawl\w*|rolling|carriage)\b")
+_MOVING = re.compile(
+    r"\b(?:slow\w*|moving|cycl\w+|bicycle|bike|rider|tractor|moped|scooter|jogger|horse\w*|tram|crawl\w*|rolling|carriage)\b"
+)
 """Who is passed in motion; a nudge to get past anyone else goes round something that stands."""
 _BARE_SIDE = re.compile(r" (?:to the )?(?:left|right)")
-_JUNCTION = re.compile(r"\b(?:junction|intersection|corner|crossroads|lights?|signal|street|road|route|navigation|roundabout|driveway|turn)\b")
+_JUNCTION = re.compile(
+    r"\b(?:junction|intersection|corner|crossroads|lights?|signal|street|road|route|navigation|roundabout|driveway|turn)\b"
+)
 
 
 def _lanes_only(spoken: str, act: Act) -> bool:
@@ -142,11 +159,15 @@ def _lanes_only(spoken: str, act: Act) -> bool:
 
 
 _BEARING = ("keep", "bear", "stay", "hold", "go", "take", "veer", "steer")
-_FORK = re.compile(r"\b(?:forks?|splits?|diverges?|gore|divides?|exit(?! (?:lane|of))|off ramp|slip road|interchange)\b(?!.*\blane\b)")
+_FORK = re.compile(
+    r"\b(?:forks?|splits?|diverges?|gore|divides?|exit(?! (?:lane|of))|off ramp|slip road|interchange)\b(?!.*\blane\b)"
+)
 _TURNED_DOWN = re.compile(
     r"\b(?:overtake|overtaking|lane change|merge|pass|man(?:eu|oeu)v\w+|move)\b[^.;]{0,40}\b(?:no longer|not) (?:\w+ )?(?:safe|possible|feasible|an option|on)\b"
 )
-_THERE = re.compile(r"(?<=\b)(?:in(?:to)?|onto|on|to|enter|leave|take|use|join|^) (?P<it>it|there|that one|that lane|this lane)\b")
+_THERE = re.compile(
+    r"(?<=\b)(?:in(?:to)?|onto|on|to|enter|leave|take|use|join|^) (?P<it>it|there|that one|that lane|this lane)\b"
+)
 _PLACE = re.compile(
     r"\b(?:(?:left|right|adjacent|next|neighbou?ring|passing|fast|slow|other)(?: hand)? )?(?:lane|shoulder|kerb|curb|parking (?:bay|space|spot)|lay ?by|bus bay|exit|ramp|off ramp"
     r"|slip road|roundabout|driveway|side street|car park|fork)\b(?: on (?:the|our) (?:left|right)\b)?"
@@ -165,7 +186,9 @@ def _with_antecedent(spoken: str, act: Act) -> str:
     return f"{act.arguments[:start]}the {named_before[-1]}{act.arguments[end:]}"
 
 
-_WANTED_LANE = re.compile(r"\b(?:need|needs|want|for|to|reach|into|be in) (?:the |our |be in the )(left|right)(?: \w+)? lane\b")
+_WANTED_LANE = re.compile(
+    r"\b(?:need|needs|want|for|to|reach|into|be in) (?:the |our |be in the )(left|right)(?: \w+)? lane\b"
+)
 _ROUTE = re.compile(
     r"\b(?:route|navigation|nav|way|road|arrow|directions?|sign|satnav|itinerary)\b[^.;]*?\b(left|right)\b|\b(?:un)?protected (left|right)\b"
 )
@@ -174,11 +197,19 @@ _GIVEN_UP = re.compile(
     r"|\b(?:lane ?change|merge|move|overtak\w+|shift|nudge|man(?:eu|oeu)\w+|changing|moving|merging)\b(?:(?! and\b| return| back\b)[^.;,]){0,30}?\b(?:to|into|onto|over|on|toward) (?:the )?(?:left|right)\b"
     r"|\b(?:over|across|past|in|into) (?:the|our) (?:left|right) (?:lane )?(?:line|marking|lane)\b|\b(?:changing|moving|merging|drifting|shifting) (?:left|right)\b"
 )
-_STREET = re.compile(r"\b(?:street|road|driveway|entrance|junction|turning|exit|alley) on the (left|right)\b|\bprotected (left|right)\b")
-_SIGNALLED = re.compile(r"\b(?:signal|indicate|blink|indicator|blinker|signalling|indicating|signaling)(?: to the| on)? (left|right)\b|\b(left|right) (?:indicator|blinker|signal) on\b")
-_GAP_LANE = re.compile(r"\b(?:gap|slot|opening|hole|space|room) (?:\w+ )?(?:in|on) the (left|right)(?: hand)?(?: lane)?\b|\b(left|right) (?:hand )?lane for (?:a|an|the) (?:gap|slot|opening|hole|space)\b")
+_STREET = re.compile(
+    r"\b(?:street|road|driveway|entrance|junction|turning|exit|alley) on the (left|right)\b|\bprotected (left|right)\b"
+)
+_SIGNALLED = re.compile(
+    r"\b(?:signal|indicate|blink|indicator|blinker|signalling|indicating|signaling)(?: to the| on)? (left|right)\b|\b(left|right) (?:indicator|blinker|signal) on\b"
+)
+_GAP_LANE = re.compile(
+    r"\b(?:gap|slot|opening|hole|space|room) (?:\w+ )?(?:in|on) the (left|right)(?: hand)?(?: lane)?\b|\b(left|right) (?:hand )?lane for (?:a|an|the) (?:gap|slot|opening|hole|space)\b"
+)
 _PASSED_ON = re.compile(r"\b(?:overtak\w+|pass\w*)(?: [\w']+){0,4}? on the (left|right)\b")
-_KERB = re.compile(r"\b(?:kerb|curb|shoulder|side|bay|lay by) on the (left|right)\b|\b(left|right) (?:kerb|curb|shoulder)\b")
+_KERB = re.compile(
+    r"\b(?:kerb|curb|shoulder|side|bay|lay by) on the (left|right)\b|\b(left|right) (?:kerb|curb|shoulder)\b"
+)
 _SIDE_WORD = re.compile(r"\b(left|right)\b")
 
 
@@ -217,7 +248,9 @@ def _named_side(match: re.Match[str] | None) -> Side | None:
 _BEGUN = re.compile(r"\b(?:lane change|merge|man(?:eu|oeu)v\w+|overtak\w+|move|nudge|shift|pass)\b")
 
 
-_ONLY_AFTER = re.compile(r"(?: \w+){0,2} only (?:after|once|when) [^.;]*\b(?:they|it|he|she|\w+)\b[^.;]*\b(?:crossed|passed|cleared|gone (?:by|past))\b")
+_ONLY_AFTER = re.compile(
+    r"(?: \w+){0,2} only (?:after|once|when) [^.;]*\b(?:they|it|he|she|\w+)\b[^.;]*\b(?:crossed|passed|cleared|gone (?:by|past))\b"
+)
 
 
 def _unfinished(act: Act) -> re.Match[str] | None:
