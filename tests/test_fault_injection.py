@@ -5,6 +5,10 @@ Where the judge is gone for good, the run stops with a message, and goes on once
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,8 +20,11 @@ from judge_server import JudgeProcess
 from judged_run import CAUSES, LeftBehind, check_costs, check_faults, check_grades, judged_config
 
 from recipes.cli import EXIT_FAILED, main
+from rollouts.store import read_rollouts
 
 pytestmark = pytest.mark.engine
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def start(raw: dict[str, Any], out: Path, *flags: str) -> int:
@@ -126,3 +133,35 @@ def test_a_run_that_may_not_go_on_without_a_grade_stops_at_the_first_and_starts_
     assert not left.failures_in_rows()
     check_grades(left, log)
     check_costs(left, log)
+
+
+@pytest.mark.slow
+def test_a_judge_that_dies_stops_every_rank_with_the_same_message(taught_policy: Path, tmp_path: Path) -> None:
+    """Two real ranks, each with a folder of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = free.getsockname()[1]
+    with JudgeProcess(grade="rubric_grade", crashes_after=40) as judge:
+        raw = judged_config(taught_policy, judge.url, critic={"give_up_after": 4}, rewards__failure_window=48)
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump(raw))
+        ranks = []
+        call = [sys.executable, "-m", "recipes.cli", "grpo", str(tmp_path / "run.yaml"), "--out"]
+        for rank in range(2):
+            place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1"}
+            environment = {name: str(value) for name, value in {**place, "MASTER_PORT": meeting}.items()}
+            ranks.append(
+                subprocess.Popen(
+                    [*call, str(tmp_path / f"rank{rank}")],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+                )
+            )
+        said = [rank.communicate(timeout=400)[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [EXIT_FAILED] * 2, said
+    messages = [next(line for line in text.splitlines() if line.startswith("RunError: ")) for text in said]
+    assert messages[0] == messages[1] and "reward 'critic' failed for" in messages[0]
+    for rank in range(2):
+        folder = tmp_path / f"rank{rank}"
+        assert list(read_rollouts(folder / "rollouts")), "what was drawn can be read"
