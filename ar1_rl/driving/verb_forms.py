@@ -13,8 +13,8 @@ VERBS = """
 abandon abort accelerate adapt add adjust adopt aim align allow angle approach avoid back bear begin bias bleed borrow
 brake break bring build call cancel carry catch cede check center centre change choose close coast come complete concede continue
 copy cover crawl creep cross cruise cut decelerate decrease defer depart deviate dial dip divert draw discontinue diverge do divert dodge drift
-drive drop ease edge encroach enter evade execute exit extend fall favor forget favour feed filter find finish fit follow gain gather get give grant guide
-glide go grow halt hang head hold hover hug hunt inch increase initiate join jump keep kick knock launch lean leave lengthen lessen let
+drive drop ease edge encroach enter evade execute exit extend fall favor forget favour feed filter find finish fit follow fork gain gather get give grant guide
+glide go grow halt hang head hold hover hug hunt inch increase initiate interrupt join jump keep kick knock launch lean leave lengthen lessen let
 lift limit line look lose lower maintain make match merge mind mirror moderate modulate move navigate negotiate nudge occupy
 offset open overlap overtake park pass pause peel perform pick place position power press proceed pull push put queue quit raise reach
 recenter recentre recover reduce regain regulate rejoin remain restart restore restrict resume retain revert reverse retreat return revoke rescind ride roll
@@ -25,37 +25,7 @@ wander watch weave widen withdraw yield zip zipper
 
 """
 _DOUBLED = frozenset(
-    [
-        "begin",
-        "cut",
-        "defer",
-        "dip",
-        "drop",
-        "fit",
-        "get",
-        "hug",
-        "let",
-        "put",
-        "run",
-        "scan",
-        "scrap",
-        "scrub",
-        "set",
-        "shed",
-        "sit",
-        "slip",
-        "slot",
-        "spot",
-        "step",
-        "stop",
-        "transfer",
-        "trim",
-        "zip",
-        "swap",
-        "forget",
-        "quit",
-        "overlap",
-    ]
+    ["begin", "cut", "defer", "dip", "drop", "fit", "get", "hug", "let", "put", "run", "scan", "scrap", "scrub", "set", "shed", "sit", "slip", "slot", "spot", "step", "stop", "transfer", "trim", "zip", "swap", "forget", "quit", "overlap"]
 )
 _PAST = {
     "bear": "bore borne", "begin": "began begun", "bleed": "bled", "break": "broke broken", "bring": "brought", "build": "built",
