@@ -233,7 +233,7 @@ def test_better_reasoning_never_scores_lower_with_a_judge_that_can_tell(judge):
     worse, better, best = score(
         endpoint(judge),
         "Accelerate to pass the slow truck.",
-        "Stop for the pedestrian.",
+        "Stop at the stop sign and keep the lane.",
         "Yield to the pedestrian and keep the lane.",
     )
     assert worse.value < better.value < best.value
