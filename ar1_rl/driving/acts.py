@@ -103,9 +103,13 @@ _EGO = re.compile(
     r"|(?:^|our |my |ego |^the |^the set |vehicle )(?:speed|pace|velocity))$"
 )
 _BARE_EGO = re.compile(r"^(?:(?:after|at|on|before|for|past|once past) (?:[\w']+ ){1,5})?(?:the|this) (?:car|vehicle)$")
-_FOR_NOW = re.compile(r"^(?:(?:until then|till then|by then|meanwhile|for (?:the time being|now|the moment|safety)|at (?:this|that) (?:point|moment)|at the moment|in the meantime|from here(?: on)?|in this case|as a (?:precaution|caution|result)|to be safe|for the next \d+ \w+|accordingly|likewise)(?: |$))+")
+_FOR_NOW = re.compile(
+    r"^(?:(?:until then|till then|by then|meanwhile|for (?:the time being|now|the moment|safety)|at (?:this|that) (?:point|moment)|at the moment|in the meantime|from here(?: on)?|in this case|as a (?:precaution|caution|result)|to be safe|for the next \d+ \w+|accordingly|likewise)(?: |$))+"
+)
 _OVER = re.compile(r"\b(?:(?:have|has|had|having) (?:already|just)|already)(?: \w+ly)? ?$")
-_ADVERBIAL = re.compile(r"(?:at|on|in|for|with|near|behind|after|before|from|under|over|through|during|upon|past|beyond|approaching|entering)\b(?!.*\b(?:the|a|an|our|my|this|of|full|complete)$)")
+_ADVERBIAL = re.compile(
+    r"(?:at|on|in|for|with|near|behind|after|before|from|under|over|through|during|upon|past|beyond|approaching|entering)\b(?!.*\b(?:the|a|an|our|my|this|of|full|complete)$)"
+)
 _FINITE_WORD = re.compile(r"\b(?:is|are|was|has|have|will|can|may|might|to|that|who|which)\b")
 _FOR_OTHERS = re.compile(
     r"\b(?:for|let|lets|letting|allow|allows|allowing|enable|permit|help|expects?|ask|asks|cause|causes|wait on|until)"
@@ -113,7 +117,9 @@ _FOR_OTHERS = re.compile(
     r"|\b(?:give|gives|giving|leave|leaving|allow|grant)\b(?: [\w']+){1,6} (?:room|space|time|chance|way|opportunity|priority) to$"
 )
 _RELATIVE = re.compile(r"^(?:the|a|an|every|each|any|this|that|its|their|no)\b.* (?:we|i)$")
-_PLANNED = re.compile(r"\b(?:plan|decision|goal|aim|action|idea|task|choice|move|thing|option|strategy|maneuver|intention)(?:(?: (?:is|was|would be|remains|should be))(?: \w+ly)? to)?$")
+_PLANNED = re.compile(
+    r"\b(?:plan|decision|goal|aim|action|idea|task|choice|move|thing|option|strategy|maneuver|intention)(?:(?: (?:is|was|would be|remains|should be))(?: \w+ly)? to)?$"
+)
 _NEGATED = re.compile(
     r"\b(?:not|never|without|instead of|rather than|no|unnecessary|cannot|nor|neither"
     r"|too \w+ to|too \w+ for|hold off|impossible|against)(?: (?!but\b|and\b|only\b|just\b)[\w']+){0,4} ?$"
@@ -134,7 +140,9 @@ _NOUN_AFTER = re.compile(
     r" (?:vehicles?|cars?|trucks?|vans?|bus(?:es)?|traffic|pedestrians?|people|cyclists?|motorcycles?|lorr(?:y|ies)|taxis?|trams?|(?<!changing )lanes?"
     r"|lights?|bay|zones?|points?|areas?|spaces?|spots?|queue|school|signs?|ahead|maneuvers?|move|ramp|ban|action)\b"
 )
-_ABOUT_LANES = re.compile(r"(?:chang|keep|hold|switch|maintain|follow|leav|us|tak|stay|cross|straddl|borrow|return|select|choos)\w*$")
+_ABOUT_LANES = re.compile(
+    r"(?:chang|keep|hold|switch|maintain|follow|leav|us|tak|stay|cross|straddl|borrow|return|select|choos)\w*$"
+)
 _NOUNS = {
     "speed": r" (?:up|back|along|past|away|on|down)\b",
     "position": r" (?:the|our|ourselves|my|to)\b",
@@ -172,12 +180,45 @@ _NOUNS = {
     "open": r" (?:up|the|a|some|more)\b",
     "pace": r"(?!)",
 }
-_REQUIRED = re.compile(r" (?:is|are|seems|would be) (?:\w+ly )?(?:required|needed|necessary|due|planned|indicated|called for|advisable|wise|best|the plan|in order|appropriate|mandatory)\b")
-_AS_SUBJECT = re.compile(r" (?:is|was|isn't|seems|would be|would|are|has|may|required|needed|necessary|possible|done)\b")
+_REQUIRED = re.compile(
+    r" (?:is|are|seems|would be) (?:\w+ly )?(?:required|needed|necessary|due|planned|indicated|called for|advisable|wise|best|the plan|in order|appropriate|mandatory)\b"
+)
+_AS_SUBJECT = re.compile(
+    r" (?:is|was|isn't|seems|would be|would|are|has|may|required|needed|necessary|possible|done)\b"
+)
 _CLAUSE = re.compile(r"\b(?:is|are|was|has|have|brakes|slows|cuts in|crosses|ends|goes on|stands)\b")
 _ENDING = re.compile(r"(?:abort|cancel|abandon|discontinu|given|broken|called|undone|revok|stopp|cut|dropp|halt)\w*")
-_MANEUVERED = re.compile(r"\b(?:lane change|merge|overtake|overtaking|nudge|maneuver|manoeuvre|move|shift|pass|swerve)\b")
-_NOUNISH = frozenset(["turn", "stop", "merge", "yield", "exit", "pass", "change", "shift", "nudge", "brake", "halt", "park", "line", "track", "place", "time", "queue", "limit", "start", "move", "pull", "drop", "lead", "close"])
+_MANEUVERED = re.compile(
+    r"\b(?:lane change|merge|overtake|overtaking|nudge|maneuver|manoeuvre|move|shift|pass|swerve)\b"
+)
+_NOUNISH = frozenset(
+    [
+        "turn",
+        "stop",
+        "merge",
+        "yield",
+        "exit",
+        "pass",
+        "change",
+        "shift",
+        "nudge",
+        "brake",
+        "halt",
+        "park",
+        "line",
+        "track",
+        "place",
+        "time",
+        "queue",
+        "limit",
+        "start",
+        "move",
+        "pull",
+        "drop",
+        "lead",
+        "close",
+    ]
+)
 _GOING_TO = re.compile(r" to (?!(?:the|a|an|our|my)\b)")
 _NOUN_GUARDS = {word: re.compile(source) for word, source in _NOUNS.items()}
 
@@ -185,8 +226,37 @@ _NOUN_GUARDS = {word: re.compile(source) for word, source in _NOUNS.items()}
 _ASPECTS = ("continue", "proceed", "start", "begin", "keep", "finish", "resume", "hold", "do", "go")
 _GIVING_UP = ("give", "abort", "cancel", "abandon", "discontinue", "call", "break", "undo", "scrap")
 _UNDERGONE = ("overtake", "let")
-_STEERED = ("bring", "position", "pull", "steer", "guide", "slow", "shift", "move", "keep", "hold", "accelerate", "turn")
-_OF_THEIR_OWN = ("do", "close", "open", "end", "widen", "turn", "stop", "start", "merge", "change", "begin", "clear", "narrow", "block", "occupy")
+_STEERED = (
+    "bring",
+    "position",
+    "pull",
+    "steer",
+    "guide",
+    "slow",
+    "shift",
+    "move",
+    "keep",
+    "hold",
+    "accelerate",
+    "turn",
+)
+_OF_THEIR_OWN = (
+    "do",
+    "close",
+    "open",
+    "end",
+    "widen",
+    "turn",
+    "stop",
+    "start",
+    "merge",
+    "change",
+    "begin",
+    "clear",
+    "narrow",
+    "block",
+    "occupy",
+)
 _COULD_BE = re.compile(r"\b(?:could|might|may) be$")
 _THEN = re.compile(r"\b(?:then|afterwards?|after that|subsequently|next|later)\b")
 _UNCHANGED = ("cut", "let", "put", "set", "shed")
@@ -254,10 +324,78 @@ def _cut(plain: str, tokens: list[_Token]) -> list[tuple[str, int, int]]:
 
 
 _SUBORDINATE = ("if", "when", "reason", "after", "before", "until", "unless", "relative", "strong")
-_NOT_AS = frozenset(["soon", "well", "far", "long", "possible", "usual", "planned", "normal", "instructed", "directed", "required", "needed", "if", "per", "much", "before", "necessary", "close", "near", "smoothly", "expected", "such"])
+_NOT_AS = frozenset(
+    [
+        "soon",
+        "well",
+        "far",
+        "long",
+        "possible",
+        "usual",
+        "planned",
+        "normal",
+        "instructed",
+        "directed",
+        "required",
+        "needed",
+        "if",
+        "per",
+        "much",
+        "before",
+        "necessary",
+        "close",
+        "near",
+        "smoothly",
+        "expected",
+        "such",
+    ]
+)
 _SAME = frozenset(["same", "such", "soon", "far", "well", "long", "much", "close", "near"])
-_PREPOSITIONS = frozenset(["into", "to", "in", "of", "from", "by", "for", "behind", "at", "on", "onto", "with", "past", "over", "after", "before", "beside", "than"])
-_FINITE = frozenset(["is", "are", "was", "were", "has", "have", "had", "will", "would", "should", "must", "can", "may", "might", "could", "does", "do", "did", "'s"])
+_PREPOSITIONS = frozenset(
+    [
+        "into",
+        "to",
+        "in",
+        "of",
+        "from",
+        "by",
+        "for",
+        "behind",
+        "at",
+        "on",
+        "onto",
+        "with",
+        "past",
+        "over",
+        "after",
+        "before",
+        "beside",
+        "than",
+    ]
+)
+_FINITE = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "had",
+        "will",
+        "would",
+        "should",
+        "must",
+        "can",
+        "may",
+        "might",
+        "could",
+        "does",
+        "do",
+        "did",
+        "'s",
+    ]
+)
 _GOING_ON = frozenset(["half", "partly", "partially", "into", "onto", "over", "across", "within", "inside", "halfway"])
 _SUPPOSED = frozenset(["the", "a", "an", "any", "it", "there", "they", "another", "he", "she", "someone", "we"])
 _SUBJECTS = frozenset(["i", "we", "ego", "they", "he", "she", "it", "im", "you", "let's"])
@@ -298,7 +436,9 @@ def _joint(plain: str, tokens: list[_Token], place: int) -> str | None:
         return None
     if word == "once" and (before == "at" or following in ("more", "again")):
         return None
-    if (word == "so" and following in ("as", "far", "much")) or (word == "so" and plain.startswith("so close to", tokens[place].start)):
+    if (word == "so" and following in ("as", "far", "much")) or (
+        word == "so" and plain.startswith("so close to", tokens[place].start)
+    ):
         return None
     if (word == "then" and before in ("only", "until")) or (word in ("until", "till") and following in ("then", "now")):
         return None
@@ -337,9 +477,7 @@ def _is_verb(plain: str, token: _Token) -> bool:
     return guard is None or bool(guard.match(plain, token.end))
 
 
-def _read_segment(
-    plain: str, tokens: list[_Token], kind: str, state: _State, bare: bool
-) -> tuple[list[Act], Segment]:
+def _read_segment(plain: str, tokens: list[_Token], kind: str, state: _State, bare: bool) -> tuple[list[Act], Segment]:
     state.begin(kind)
     start, end = tokens[0].start, tokens[-1].end
     found: list[Act] = []
@@ -351,7 +489,12 @@ def _read_segment(
             continue
         prefix = plain[start : token.start].strip()
         who, subject = _who(prefix, word.form, kind, state, bool(found), plain, token, bare)
-        if found and word.form == "ing" and found[-1].verb in _GIVING_UP and not _LEADING.search(plain, found[-1].end, token.start):
+        if (
+            found
+            and word.form == "ing"
+            and found[-1].verb in _GIVING_UP
+            and not _LEADING.search(plain, found[-1].end, token.start)
+        ):
             continue
         if who is None or (who == "other" and found):
             continue
@@ -368,13 +511,30 @@ def _read_segment(
             if aspect and not last.arguments[:kept].strip():
                 found.pop()
         negated = _negated(prefix, found, kind, state, word.form)
-        hedged = kind == "if" or (state.conditional and kind in ("comma", "then", "relative")) or bool(_HEDGED.search(prefix) and not _GET_READY.search(prefix))
+        hedged = (
+            kind == "if"
+            or (state.conditional and kind in ("comma", "then", "relative"))
+            or bool(_HEDGED.search(prefix) and not _GET_READY.search(prefix))
+        )
         order = {"before": 1, "until": 1, "after": -1}.get(kind, 0)
         arguments = f"{subject}{plain[token.end : end]}" if subject else plain[token.end : end]
         manner = _MANNER.search(prefix)
         since = found[-1].end if found else state.last_end
         follows = order == 1 or bool(_THEN.search(plain, since, token.start))
-        found.append(Act(word.verb, token.start, token.end, arguments, end, negated, hedged, order, follows, f" {manner.group(1)}" if manner else ""))
+        found.append(
+            Act(
+                word.verb,
+                token.start,
+                token.end,
+                arguments,
+                end,
+                negated,
+                hedged,
+                order,
+                follows,
+                f" {manner.group(1)}" if manner else "",
+            )
+        )
         state.last_end = token.end
     if (kind == "if" and not found) or _COULD_BE.search(plain, start, end):
         state.conditional = True
@@ -396,21 +556,173 @@ def _read_segment(
 UNKNOWN = "?"
 """Stands for a verb that is in no list, and for none where a phrase like "into the left lane" stands for itself."""
 _NOT_A_VERB = frozenset(
-    ["the", "a", "an", "this", "that", "these", "those", "our", "my", "its", "their", "his", "her", "your", "no", "not", "never", "some", "any", "all", "each", "every", "two", "three", "four", "one", "i", "we", "you", "he", "she", "it", "they", "there", "here", "who", "which", "what", "whose", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "do", "does", "did", "will", "would", "can", "could", "may", "might", "must", "shall", "should", "if", "as", "because", "since", "observe", "monitor", "see", "notice", "signal", "indicate", "flash", "honk", "note", "expect", "glance", "listen", "warn", "beware", "caution", "attention", "careful", "remember", "think", "consider", "perhaps", "maybe", "possibly", "never", "traffic", "pedestrians", "cyclists", "vehicles", "cars", "trucks", "people", "children", "oncoming", "heavy", "light", "road", "roads", "lane", "lanes", "ahead", "red", "green", "yellow", "amber", "sunny", "rain", "rainy", "fog", "snow", "ice", "wet", "dark", "nothing", "nobody", "everyone", "other", "others", "another", "both", "many", "several", "few", "more", "most", "left", "right", "halfway", "half", "sound", "ensure", "confirm", "verify", "report", "nice", "good", "clear", "free", "empty", "parked", "stopped", "slow", "fast"]
+    [
+        "the",
+        "a",
+        "an",
+        "this",
+        "that",
+        "these",
+        "those",
+        "our",
+        "my",
+        "its",
+        "their",
+        "his",
+        "her",
+        "your",
+        "no",
+        "not",
+        "never",
+        "some",
+        "any",
+        "all",
+        "each",
+        "every",
+        "two",
+        "three",
+        "four",
+        "one",
+        "i",
+        "we",
+        "you",
+        "he",
+        "she",
+        "it",
+        "they",
+        "there",
+        "here",
+        "who",
+        "which",
+        "what",
+        "whose",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "has",
+        "have",
+        "had",
+        "do",
+        "does",
+        "did",
+        "will",
+        "would",
+        "can",
+        "could",
+        "may",
+        "might",
+        "must",
+        "shall",
+        "should",
+        "if",
+        "as",
+        "because",
+        "since",
+        "observe",
+        "monitor",
+        "see",
+        "notice",
+        "signal",
+        "indicate",
+        "flash",
+        "honk",
+        "note",
+        "expect",
+        "glance",
+        "listen",
+        "warn",
+        "beware",
+        "caution",
+        "attention",
+        "careful",
+        "remember",
+        "think",
+        "consider",
+        "perhaps",
+        "maybe",
+        "possibly",
+        "never",
+        "traffic",
+        "pedestrians",
+        "cyclists",
+        "vehicles",
+        "cars",
+        "trucks",
+        "people",
+        "children",
+        "oncoming",
+        "heavy",
+        "light",
+        "road",
+        "roads",
+        "lane",
+        "lanes",
+        "ahead",
+        "red",
+        "green",
+        "yellow",
+        "amber",
+        "sunny",
+        "rain",
+        "rainy",
+        "fog",
+        "snow",
+        "ice",
+        "wet",
+        "dark",
+        "nothing",
+        "nobody",
+        "everyone",
+        "other",
+        "others",
+        "another",
+        "both",
+        "many",
+        "several",
+        "few",
+        "more",
+        "most",
+        "left",
+        "right",
+        "halfway",
+        "half",
+        "sound",
+        "ensure",
+        "confirm",
+        "verify",
+        "report",
+        "nice",
+        "good",
+        "clear",
+        "free",
+        "empty",
+        "parked",
+        "stopped",
+        "slow",
+        "fast",
+    ]
 )
 _PHRASE = re.compile(
     r"^(?:(?:slowly|gently|carefully|quickly|smoothly|briefly|now|then|so|just|only|please|first|again|next) )*"
     r"(?P<lead>into|onto|via|to (?:the )?(?:left|right|next|other|adjacent)|to our|back (?:in|into|to|onto|up|down|over)|over (?:to|into|the)|around|round the|straight|a (?:bit|little|touch|tad) (?:to|left|right)|slightly (?:to|left|right)"
     r"|left (?:at|into|onto|here|on|turn|then|by)|right (?:at|into|onto|here|on|turn|then|by)|past the|up to|down to|out (?:of|over|to)|off (?:the|to)|in behind|behind (?:the|it)|across the)\b"
 )
-_UNKNOWN_AFTER = re.compile(r"^(?:the|a|an|our|my|its|this|that|into|onto|around|round|past|down|up|off|back|out|left|right|some|more|less|\w+ly|it|through|over)$")
+_UNKNOWN_AFTER = re.compile(
+    r"^(?:the|a|an|our|my|its|this|that|into|onto|around|round|past|down|up|off|back|out|left|right|some|more|less|\w+ly|it|through|over)$"
+)
 
 
 def _unknown_act(plain: str, tokens: list[_Token], kind: str, state: _State) -> Act | None:
     """A phrase that goes somewhere without a verb, or an imperative of a verb in no list."""
     start, end = tokens[0].start, tokens[-1].end
     text = plain[start:end]
-    if kind not in ("start", "strong", "comma", "comma and", "and", "so", "then", "but", "if") or _FINITE_WORD.search(text.split(" to ")[0]):
+    if kind not in ("start", "strong", "comma", "comma and", "and", "so", "then", "but", "if") or _FINITE_WORD.search(
+        text.split(" to ")[0]
+    ):
         return None
     phrase = _PHRASE.match(text)
     if phrase:
@@ -422,7 +734,12 @@ def _unknown_act(plain: str, tokens: list[_Token], kind: str, state: _State) -> 
     if len(words) < first + 2:
         return None
     verb, following = words[first], words[first + 1]
-    if verb.word in _NOT_A_VERB or verb.word in FORMS or not verb.word.isalpha() or not _UNKNOWN_AFTER.match(following.word):
+    if (
+        verb.word in _NOT_A_VERB
+        or verb.word in FORMS
+        or not verb.word.isalpha()
+        or not _UNKNOWN_AFTER.match(following.word)
+    ):
         return None
     return Act(UNKNOWN, verb.start, verb.end, plain[verb.end : end], end, False, kind == "if")
 
@@ -462,7 +779,16 @@ def _is_bare_ego(head: str, kind: str) -> bool:
 
 
 def _who_base(
-    head: str, chain: str, last: str, kind: str, state: _State, acted: bool, by_ego: bool, inherited: Actor, bare: bool, verb: str
+    head: str,
+    chain: str,
+    last: str,
+    kind: str,
+    state: _State,
+    acted: bool,
+    by_ego: bool,
+    inherited: Actor,
+    bare: bool,
+    verb: str,
 ) -> Actor | None:
     if last and not _BASE_AFTER.match(last):
         return None
@@ -496,11 +822,21 @@ def _who_base(
         return "ego"
     if last and _is_bare_ego(head, kind):
         return "ego"
-    if verb in ("give", "yield", "wait", "stop") and head.endswith(("our lane", "our direction", "our side", "our road")):
+    if verb in ("give", "yield", "wait", "stop") and head.endswith(
+        ("our lane", "our direction", "our side", "our road")
+    ):
         return "ego"
     if not last and verb not in _NOUNISH and _ADVERBIAL.match(head) and not _FINITE_WORD.search(head):
         return "ego"
-    if bare and not last and _CLAUSE.search(head) and not re.search(r"\b(?:the|a|an|of|is|are|was|no|this|its|to|for|it|our|my|full|left|right|lane|and|in|by|that|can|will|may)$", head):
+    if (
+        bare
+        and not last
+        and _CLAUSE.search(head)
+        and not re.search(
+            r"\b(?:the|a|an|of|is|are|was|no|this|its|to|for|it|our|my|full|left|right|lane|and|in|by|that|can|will|may)$",
+            head,
+        )
+    ):
         return "ego"
     return "other"
 
@@ -533,7 +869,10 @@ def _who_ing(
             return "ego" if _is_bare_ego(head, kind) else "other"
         by_doing = last == "by" and not _FINITE_WORD.search(head)
         return "ego" if (acted or by_doing) and not noun else "other"
-    if acted and re.search(r"\b(?:along|on|ahead|forward|back|down|up|off|over|(?<!the )(?<!a )left|(?<!the )(?<!a )right|out|slowly|gently|there)$", head):
+    if acted and re.search(
+        r"\b(?:along|on|ahead|forward|back|down|up|off|over|(?<!the )(?<!a )left|(?<!the )(?<!a )right|out|slowly|gently|there)$",
+        head,
+    ):
         return "ego"
     keeps = acted and re.match(r"(?:keep|maintain|hold|leav|stay|allow|lett|giv|us|nudg)", token.word)
     return "ego" if keeps else "other"
@@ -548,12 +887,17 @@ def _who_ed(
             return "ego", f" {head} "
         if by_ego or (_is_bare_ego(head, kind) and re.search(r"\b(?:should|must|will|shall|needs?)\b", chain)):
             return "ego", ""
-        by_others = re.match(r" (?:by|from) (?!us\b|the ego|about|around|half|\d|a (?:bit|little|touch|notch|metre|meter|lane|car))", plain[token.end :])
+        by_others = re.match(
+            r" (?:by|from) (?!us\b|the ego|about|around|half|\d|a (?:bit|little|touch|notch|metre|meter|lane|car))",
+            plain[token.end :],
+        )
         if FORMS[token.word].verb in _UNDERGONE and not by_others and head:
             return "ego", f" {head} "
         if _is_bare_ego(head, kind) and FORMS[token.word].verb in _STEERED:
             return "ego", ""
-        controlled = (_CONTROLLED.search(head) or (_ENDING.match(token.word) and _MANEUVERED.search(head))) and not by_others
+        controlled = (
+            _CONTROLLED.search(head) or (_ENDING.match(token.word) and _MANEUVERED.search(head))
+        ) and not by_others
         return ("ego", f" {head} ") if controlled else ("other", "")
     if last and not re.fullmatch(_HAVE, last):
         return None, ""

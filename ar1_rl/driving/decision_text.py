@@ -56,7 +56,11 @@ def _found(spoken: str, places: Places, bare: bool) -> list[Claim]:
     acts, segments = find_acts(spoken, bare)
     read: list[_Reading] = []
     for act in acts:
-        around = bool(read) and read[-1].name in ("in_lane_nudge", "out_of_lane_nudge") and spoken.endswith(" to ", 0, act.start)
+        around = (
+            bool(read)
+            and read[-1].name in ("in_lane_nudge", "out_of_lane_nudge")
+            and spoken.endswith(" to ", 0, act.start)
+        )
         read += _read(spoken, act, around)
     taken = [(reading.start, reading.end) for reading in read if reading.axis == "lateral"]
     read += _of_nouns(spoken, acts, segments, taken)
@@ -77,7 +81,9 @@ def _refined(readings: list[_Reading]) -> list[_Reading]:
     if first.name == second.name and first.side is None and second.side is not None:
         exact = first._replace(side=second.side)
     elif (
-        first.name == "in_lane_nudge" and second.name == "out_of_lane_nudge" and not second.follows
+        first.name == "in_lane_nudge"
+        and second.name == "out_of_lane_nudge"
+        and not second.follows
         and (first.side is None or second.side in (None, first.side))
     ):
         exact = first._replace(name="out_of_lane_nudge", side=second.side or first.side)
@@ -131,25 +137,51 @@ def _read(spoken: str, act: Act, around: bool) -> list[_Reading]:
         pace = _PACE.search(arguments)
         if pace is not None:
             readings.append(_reading("longitudinal", "set_speed_tracking", None, act, pace))
-    if act.negated and act.verb in ("change", "lose", "vary") and re.search(rf"^ (?:the |our |any )?{SPEED}\b", arguments):
+    if (
+        act.negated
+        and act.verb in ("change", "lose", "vary")
+        and re.search(rf"^ (?:the |our |any )?{SPEED}\b", arguments)
+    ):
         return [_Reading("longitudinal", "set_speed_tracking", None, act.start, act.end, False, act.hedged, act.order)]
     if not readings and _ONLY_AFTER.match(spoken, act.end):
         readings.append(_Reading("longitudinal", "yield", None, act.start, act.end, act.negated, act.hedged, 0))
-    if lateral is None and act.verb in ("move", "slide", "slip", "tuck", "get", "cut", "drop") and _IN_THERE.fullmatch(arguments):
+    if (
+        lateral is None
+        and act.verb in ("move", "slide", "slip", "tuck", "get", "cut", "drop")
+        and _IN_THERE.fullmatch(arguments)
+    ):
         back = _GAP_LANE.search(spoken, 0, act.start)
         if back is not None:
-            readings.append(_Reading("lateral", "lane_change", _named_side(back), act.start, act.tail, act.negated, act.hedged, act.order))
+            readings.append(
+                _Reading(
+                    "lateral", "lane_change", _named_side(back), act.start, act.tail, act.negated, act.hedged, act.order
+                )
+            )
     if lateral is not None and lateral[0]:
         name = lateral[0]
-        if name in ("in_lane_nudge", "turn") and act.verb in _BEARING and "roundabout" not in arguments and _FORK.search(spoken, *sentence_around(spoken, act.start)):
+        if (
+            name in ("in_lane_nudge", "turn")
+            and act.verb in _BEARING
+            and "roundabout" not in arguments
+            and _FORK.search(spoken, *sentence_around(spoken, act.start))
+        ):
             name = "merge_split"
         if name == "lane_keeping" and _TURNED_DOWN.search(spoken):
             name = "lateral_abort"
-        if name == "turn" and act.verb in ("go", "head", "pull") and _BARE_SIDE.fullmatch(arguments) and _lanes_only(spoken, act):
+        if (
+            name == "turn"
+            and act.verb in ("go", "head", "pull")
+            and _BARE_SIDE.fullmatch(arguments)
+            and _lanes_only(spoken, act)
+        ):
             name = "lane_change"
         if name == "lateral_abort":
             readings.clear()
-        if name == "in_lane_nudge" and act.verb in ("leave", "give") and (readings or _BY_BRAKING.match(spoken, act.tail)):
+        if (
+            name == "in_lane_nudge"
+            and act.verb in ("leave", "give")
+            and (readings or _BY_BRAKING.match(spoken, act.tail))
+        ):
             return readings
         side = _side(name, arguments, spoken, act) if name in SIDED_DECISIONS else None
         reading = _reading("lateral", name, side, act, lateral[1])
@@ -157,12 +189,18 @@ def _read(spoken: str, act: Act, around: bool) -> list[_Reading]:
     return readings
 
 
-_MOVING = re.compile(r"\b(?:slow\w*|moving|cycl\w+|bicycle|bike|rider|tractor|moped|scooter|jogger|horse\w*|tram|crawl\w*|rolling|carriage)\b")
+_MOVING = re.compile(
+    r"\b(?:slow\w*|moving|cycl\w+|bicycle|bike|rider|tractor|moped|scooter|jogger|horse\w*|tram|crawl\w*|rolling|carriage)\b"
+)
 """Who is passed in motion; a nudge to get past anyone else goes round something that stands."""
-_BY_BRAKING = re.compile(r" ?by (?:\w+ )?(?:brak|slow|eas|decelerat|reduc|lift|dropp|fall)\w*ing\b| ?by (?:\w+ )?(?:braking|slowing|easing|falling back)\b")
+_BY_BRAKING = re.compile(
+    r" ?by (?:\w+ )?(?:brak|slow|eas|decelerat|reduc|lift|dropp|fall)\w*ing\b| ?by (?:\w+ )?(?:braking|slowing|easing|falling back)\b"
+)
 _IN_THERE = re.compile(r" (?:in|over|across|into it|in there|there|over there)")
 _BARE_SIDE = re.compile(r" (?:to the )?(?:left|right)")
-_JUNCTION = re.compile(r"\b(?:junction|intersection|corner|crossroads|lights?|signal|street|road|route|navigation|roundabout|driveway|turn)\b")
+_JUNCTION = re.compile(
+    r"\b(?:junction|intersection|corner|crossroads|lights?|signal|street|road|route|navigation|roundabout|driveway|turn)\b"
+)
 
 
 def _lanes_only(spoken: str, act: Act) -> bool:
@@ -172,11 +210,15 @@ def _lanes_only(spoken: str, act: Act) -> bool:
 
 
 _BEARING = ("keep", "bear", "stay", "hold", "go", "take", "veer", "steer")
-_FORK = re.compile(r"\b(?:forks?|splits?|diverges?|gore|divides?|exit(?! (?:lane|of))|off ramp|slip road|interchange)\b(?!.*\blane\b)")
+_FORK = re.compile(
+    r"\b(?:forks?|splits?|diverges?|gore|divides?|exit(?! (?:lane|of))|off ramp|slip road|interchange)\b(?!.*\blane\b)"
+)
 _TURNED_DOWN = re.compile(
     r"\b(?:overtake|overtaking|lane change|merge|pass|man(?:eu|oeu)v\w+|move)\b[^.;]{0,40}\b(?:no longer|not) (?:\w+ )?(?:safe|possible|feasible|an option|on)\b"
 )
-_THERE = re.compile(r"(?<=\b)(?:in(?:to)?|onto|on|to|enter|leave|take|use|join|^) (?P<it>it|there|that one|that lane|this lane)\b")
+_THERE = re.compile(
+    r"(?<=\b)(?:in(?:to)?|onto|on|to|enter|leave|take|use|join|^) (?P<it>it|there|that one|that lane|this lane)\b"
+)
 _PLACE = re.compile(
     r"\b(?:(?:left|right|adjacent|next|neighbou?ring|passing|fast|slow|other)(?: hand)? )?(?:lane|shoulder|kerb|curb|parking (?:bay|space|spot)|lay ?by|bus bay|exit|ramp|off ramp"
     r"|slip road|roundabout|driveway|side street|car park|fork)\b(?: on (?:the|our) (?:left|right)\b)?"
@@ -195,7 +237,9 @@ def _with_antecedent(spoken: str, act: Act) -> str:
     return f"{act.arguments[:start]}the {named_before[-1]}{act.arguments[end:]}"
 
 
-_WANTED_LANE = re.compile(r"\b(?:need|needs|want|for|to|reach|into|be in) (?:the |our |be in the )(left|right)(?: \w+)? lane\b")
+_WANTED_LANE = re.compile(
+    r"\b(?:need|needs|want|for|to|reach|into|be in) (?:the |our |be in the )(left|right)(?: \w+)? lane\b"
+)
 _ROUTE = re.compile(
     r"\b(?:route|navigation|nav|way|road|arrow|directions?|sign|satnav|itinerary)\b[^.;]*?\b(left|right)\b|\b(?:un)?protected (left|right)\b"
 )
@@ -204,11 +248,19 @@ _GIVEN_UP = re.compile(
     r"|\b(?:lane ?change|merge|move|overtak\w+|shift|nudge|man(?:eu|oeu)\w+|changing|moving|merging)\b(?:(?! and\b| return| back\b)[^.;,]){0,30}?\b(?:to|into|onto|over|on|toward) (?:the )?(?:left|right)\b"
     r"|\b(?:over|across|past|in|into) (?:the|our) (?:left|right) (?:lane )?(?:line|marking|lane)\b|\b(?:changing|moving|merging|drifting|shifting) (?:left|right)\b"
 )
-_STREET = re.compile(r"\b(?:street|road|driveway|entrance|junction|turning|exit|alley) on the (left|right)\b|\bprotected (left|right)\b")
-_SIGNALLED = re.compile(r"\b(?:signal|indicate|blink|indicator|blinker|signalling|indicating|signaling)(?: to the| on)? (left|right)\b|\b(left|right) (?:indicator|blinker|signal) on\b")
-_GAP_LANE = re.compile(r"\b(?:gap|slot|opening|hole|space|room) (?:\w+ )?(?:in|on) the (left|right)(?: hand)?(?: lane)?\b|\b(left|right) (?:hand )?lane for (?:a|an|the) (?:gap|slot|opening|hole|space)\b")
+_STREET = re.compile(
+    r"\b(?:street|road|driveway|entrance|junction|turning|exit|alley) on the (left|right)\b|\bprotected (left|right)\b"
+)
+_SIGNALLED = re.compile(
+    r"\b(?:signal|indicate|blink|indicator|blinker|signalling|indicating|signaling)(?: to the| on)? (left|right)\b|\b(left|right) (?:indicator|blinker|signal) on\b"
+)
+_GAP_LANE = re.compile(
+    r"\b(?:gap|slot|opening|hole|space|room) (?:\w+ )?(?:in|on) the (left|right)(?: hand)?(?: lane)?\b|\b(left|right) (?:hand )?lane for (?:a|an|the) (?:gap|slot|opening|hole|space)\b"
+)
 _PASSED_ON = re.compile(r"\b(?:overtak\w+|pass\w*)(?: [\w']+){0,4}? on the (left|right)\b")
-_KERB = re.compile(r"\b(?:kerb|curb|shoulder|side|bay|lay by) on the (left|right)\b|\b(left|right) (?:kerb|curb|shoulder)\b")
+_KERB = re.compile(
+    r"\b(?:kerb|curb|shoulder|side|bay|lay by) on the (left|right)\b|\b(left|right) (?:kerb|curb|shoulder)\b"
+)
 _SIDE_WORD = re.compile(r"\b(left|right)\b")
 
 
@@ -246,14 +298,89 @@ def _named_side(match: re.Match[str] | None) -> Side | None:
 
 
 MOVING = frozenset(
-    ["accelerate", "approach", "bear", "branch", "brake", "come", "creep", "cross", "cruise", "cut", "decelerate", "dip", "divert", "draw", "drift", "drive", "drop", "ease", "edge", "encroach", "enter", "exit", "fall", "follow", "get", "glide", "go", "head", "hug", "inch", "join", "keep", "lean", "leave", "maneuver", "merge", "move", "navigate", "nudge", "position", "proceed", "pull", "push", "put", "retreat", "return", "ride", "roll", "run", "shift", "sidle", "skirt", "slide", "slip", "slot", "slow", "speed", "squeeze", "stay", "steer", "step", "stray", "sweep", "swerve", "swing", "switch", "take", "tuck", "travel", "turn", "veer", "weave"]
+    [
+        "accelerate",
+        "approach",
+        "bear",
+        "branch",
+        "brake",
+        "come",
+        "creep",
+        "cross",
+        "cruise",
+        "cut",
+        "decelerate",
+        "dip",
+        "divert",
+        "draw",
+        "drift",
+        "drive",
+        "drop",
+        "ease",
+        "edge",
+        "encroach",
+        "enter",
+        "exit",
+        "fall",
+        "follow",
+        "get",
+        "glide",
+        "go",
+        "head",
+        "hug",
+        "inch",
+        "join",
+        "keep",
+        "lean",
+        "leave",
+        "maneuver",
+        "merge",
+        "move",
+        "navigate",
+        "nudge",
+        "position",
+        "proceed",
+        "pull",
+        "push",
+        "put",
+        "retreat",
+        "return",
+        "ride",
+        "roll",
+        "run",
+        "shift",
+        "sidle",
+        "skirt",
+        "slide",
+        "slip",
+        "slot",
+        "slow",
+        "speed",
+        "squeeze",
+        "stay",
+        "steer",
+        "step",
+        "stray",
+        "sweep",
+        "swerve",
+        "swing",
+        "switch",
+        "take",
+        "tuck",
+        "travel",
+        "turn",
+        "veer",
+        "weave",
+    ]
 )
 """Verbs that move the ego about: what is said behind them counts whatever the verb."""
 _PACE = re.compile(rf"\b(?:at|with) (?:an? |the |our )?(?:\w+ )?(?:{SPEED}\b|{AMOUNT} ?(?:km/h|kph|mph|m/s|kmh)|\d+$)")
 _BEGUN = re.compile(r"\b(?:lane change|merge|man(?:eu|oeu)v\w+|overtak\w+|move|nudge|shift|pass)\b")
 
 
-_ONLY_AFTER = re.compile(r"(?: \w+){0,2} only (?:after|once|when) [^.;]*\b(?:they|it|he|she|\w+)\b[^.;]*\b(?:crossed|passed|cleared|gone (?:by|past))\b")
+_ONLY_AFTER = re.compile(
+    r"(?: \w+){0,2} only (?:after|once|when) [^.;]*\b(?:they|it|he|she|\w+)\b[^.;]*\b(?:crossed|passed|cleared|gone (?:by|past))\b"
+)
 
 
 def _unfinished(act: Act) -> re.Match[str] | None:
@@ -265,7 +392,11 @@ def _unfinished(act: Act) -> re.Match[str] | None:
 def _reading(axis: Axis, name: str, side: Side | None, act: Act, match: re.Match[str]) -> _Reading:
     passive = act.tail - act.end != len(act.arguments)
     end = act.end if passive else act.end + (match.end() or _particle(act.arguments))
-    vague = name == "in_lane_nudge" and act.verb in ("move", "go", "pull", "get", "head", "steer", "draw", "come", "keep") and "lane" not in act.arguments
+    vague = (
+        name == "in_lane_nudge"
+        and act.verb in ("move", "go", "pull", "get", "head", "steer", "draw", "come", "keep")
+        and "lane" not in act.arguments
+    )
     returns = act.verb in ("return", "go", "come", "get", "move", "swing", "pull", "straighten", "stay", "remain")
     return _Reading(axis, name, side, act.start, end, act.negated, act.hedged, act.order, act.follows, returns, vague)
 

@@ -25,7 +25,37 @@ wander watch weave widen withdraw yield zip zipper
 
 """
 _DOUBLED = frozenset(
-    ["begin", "cut", "defer", "dip", "drop", "fit", "get", "hug", "let", "put", "run", "scan", "scrap", "scrub", "set", "shed", "sit", "slip", "slot", "spot", "step", "stop", "transfer", "trim", "zip", "swap", "forget", "quit", "overlap"]
+    [
+        "begin",
+        "cut",
+        "defer",
+        "dip",
+        "drop",
+        "fit",
+        "get",
+        "hug",
+        "let",
+        "put",
+        "run",
+        "scan",
+        "scrap",
+        "scrub",
+        "set",
+        "shed",
+        "sit",
+        "slip",
+        "slot",
+        "spot",
+        "step",
+        "stop",
+        "transfer",
+        "trim",
+        "zip",
+        "swap",
+        "forget",
+        "quit",
+        "overlap",
+    ]
 )
 _PAST = {
     "bear": "bore borne", "begin": "began begun", "bleed": "bled", "break": "broke broken", "bring": "brought", "build": "built",
