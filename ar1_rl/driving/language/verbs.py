@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
+
+from .grammar import words
 
 Form = Literal["base", "s", "ing", "ed"]
 """`ed` stands for the past and for the participle."""
@@ -24,38 +27,9 @@ swing switch synchronise synchronize tail take target time track trail transfer 
 wander watch weave widen withdraw yield zip zipper
 
 """
-_DOUBLED = frozenset(
-    [
-        "begin",
-        "cut",
-        "defer",
-        "dip",
-        "drop",
-        "fit",
-        "get",
-        "hug",
-        "let",
-        "put",
-        "run",
-        "scan",
-        "scrap",
-        "scrub",
-        "set",
-        "shed",
-        "sit",
-        "slip",
-        "slot",
-        "spot",
-        "step",
-        "stop",
-        "transfer",
-        "trim",
-        "zip",
-        "swap",
-        "forget",
-        "quit",
-        "overlap",
-    ]
+_DOUBLED = words(
+    "begin cut defer dip drop fit get hug let put run scan scrap scrub set shed sit slip slot spot step"
+    " stop transfer trim zip swap forget quit overlap"
 )
 _PAST = {
     "bear": "bore borne", "begin": "began begun", "bleed": "bled", "break": "broke broken", "bring": "brought", "build": "built",
@@ -97,3 +71,43 @@ def _forms() -> dict[str, Word]:
 
 FORMS = _forms()
 """Word -> the verb that it is a form of; words that are also the base form of a verb count as that."""
+
+_NOUNS = {
+    "speed": r" (?:up|back|along|past|away|on|down)\b",
+    "position": r" (?:the|our|ourselves|my|to)\b",
+    "limit": r" (?:the|our|my|to|speed)\b",
+    "time": r" (?:the|our|my|it)\b",
+    "line": r" up\b",
+    "target": r" (?:the|a|our|\d)",
+    "place": r" (?:the|two|our|a)\b",
+    "track": r" (?:the|a|our|lane|its|behind|along)\b",
+    "queue": r" (?:up|behind)\b",
+    "stop": r"(?! (?:sign|line|light|signal|bar|arm|and go|lights|ahead is|markings?)\b)(?! (?!chang|merg|mov|overtak|pass|nudg|drift|shift|cross|swerv|cutt)\w+ing\b)",
+    "brake": r"(?! (?:lights?|lamps?|pedal)\b)",
+    "yield": r"(?! sign)",
+    "merge": r"(?! (?:lane|area|zone|point|ahead|ramp|sign)\b)",
+    "cross": r"(?! (?:traffic|street|road|walk)\b)",
+    "exit": r"(?! (?:ramp|lane|sign|is|ahead|road)\b)",
+    "pass": r"(?! (?:is|has|was)\b)",
+    "turn": r"(?! (?:lane|signal|pocket|arrow|indicator|is|ahead)\b)",
+    "lead": r"(?!)",
+    "change": r"(?! (?:is|was|has|ahead|in)\b)",
+    "park": r"(?! (?:entrance|gate|is|ahead)\b)",
+    "space": r"(?!)",
+    "slow": r"(?= (?:along|together|down|to|for|behind|before|at|as|because|and|in|near|on|when|while|until|right|since|gently|ahead of|through|over|but"
+    r"|with|well|enough|early|smoothly|gradually|a|our|the|slightly|considerably|further|below|by|so|due|from|into|approaching|until|now|here|or|just|or|then|after|around"
+    r"|carefully|progressively|firmly|significantly|somewhat|modestly|moderately|early|within|toward|towards|on|past|under|up|back|ahead|in|speed|\d+)\b|[ ]?[.,;:!?)]|$)",
+    "check": r" (?:for|whether)\b",
+    "fork": r" (?:to the )?(?:left|right)\b",
+    "back": r" (?:off|out|away|up|to (?:\w+ ){0,3}(?:speed|pace|limit|cruise|\d+))\b",
+    "zip": r"(?! merge)",
+    "zipper": r"(?! merge)",
+    "go": r"(?! jam\b)",
+    "cruise": r"(?! (?:control|speed)\b)",
+    "start": r"(?! of\b)",
+    "close": r" (?:up|in on|the gap|the distance|to within|on)\b",
+    "open": r" (?:up|the|a|some|more)\b",
+    "pace": r"(?!)",
+}
+NOUN_GUARDS = {word: re.compile(source) for word, source in _NOUNS.items()}
+"""Base forms that are nouns as well: what must follow for them to be verbs."""

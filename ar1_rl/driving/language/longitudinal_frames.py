@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from .frames import AMOUNT, GAP, SPEED, VEHICLE, FrameBook, frame
 
-SLOWING, STOPPING, WAITING, GAINING, STARTING, ADAPTING, DROPPING_BACK, PASSING, MATCHING = (
-    "SLOWING", "STOPPING", "WAITING", "GAINING", "STARTING", "ADAPTING", "DROPPING_BACK", "PASSING", "MATCHING",
-)  # fmt: skip
+SLOWING, STOPPING, WAITING, GAINING, STARTING = "SLOWING", "STOPPING", "WAITING", "GAINING", "STARTING"
+ADAPTING, DROPPING_BACK, MATCHING = "ADAPTING", "DROPPING_BACK", "MATCHING"
+PASSING, SEARCHING, OPENING = "PASSING", "SEARCHING", "OPENING"
 
 _HOLD = "keep hold maintain preserve retain sustain stay remain carry leave stick"
 _STILL = r"(?:stopped|stationary|halted|still|motionless|waiting|parked|at (?:a |the )?(?:full |complete )?(?:standstill|rest|halt|stop))"

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-VEHICLE = r"(?:vehicles?|cars?|trucks?|lorr(?:y|ies)|bus(?:es)?|vans?|minivans?|campervans?|motorhomes?|rvs?|coach(?:es)?|tractors?|motorcycles?|motorbikes?|mopeds?|scooters?|taxis?|cabs?|suvs?|jeeps?|pick ?ups?|sedans?|saloons?|estate|hatchbacks?|hatch|coupe|convertible|limousine|limo|tankers?|trailers?|semi ?trailers?|semis?|rigs?|eighteen wheeler|caravans?|campers?|minibus(?:es)?|shuttle|convoys?|transporters?|wagons?|harvesters?|combine|diggers?|mixers?|sweepers?|snow ?plou?ws?|loaders?|dust ?carts?|horse ?box|floats?|drivers?|machines?|rickshaws?|quads?|articulated|juggernaut|hearse|unit)\b"
+VEHICLE = (
+    r"(?:vehicles?|cars?|trucks?|lorr(?:y|ies)|bus(?:es)?|vans?|minivans?|campervans?|motorhomes?|rvs?|coach(?:es)?|tractors?|motorcycles?|motorbikes?|mopeds?|scooters?|taxis?|cabs?|suvs?|jeeps?|pick ?ups?|sedans?|saloons?|estate|hatchbacks?|hatch|coupe|convertible|limousine|limo|tankers?|trailers?|semi ?trailers?|semis?|rigs?|eighteen wheeler|caravans?|campers?|minibus(?:es)?|shuttle|convoys?|transporters?|wagons?|harvesters?|combine|diggers?|mixers?|sweepers?|snow ?plou?ws?|loaders?|dust ?carts?|horse ?box|floats?|drivers?|machines?|rickshaws?|quads?|articulated|juggernaut|hearse|unit)\b"
+)
 SPEED = r"(?:speed|pace|velocity|tempo|momentum|cruise|cruising|km/h|kph|mph|m/s|kmh)"
 AMOUNT = r"(?:\d+(?:\.\d+)?(?! ?(?:m|metres?|meters?|cm|s|seconds?|cars?|degrees|%|more|wheels|lanes?)\b)|limit)"
 """A speed in figures, or the limit."""
@@ -53,6 +55,10 @@ def frame(decision: str, verbs: str, source: str) -> Frame:
     return Frame(decision, tuple(verbs.split()), source)
 
 
+CACHED_PHRASES = 16_384
+"""Texts are made of phrases that come again: verbs with arguments, kept with what they name."""
+
+
 class FrameBook:
     """Frames by verb."""
 
@@ -61,15 +67,23 @@ class FrameBook:
         for one in frames:
             for verb in one.verbs:
                 self._by_verb.setdefault(verb, []).append(one)
+        self._next = lru_cache(CACHED_PHRASES)(self._find)
 
     def decide(self, verb: str, arguments: str) -> Iterator[tuple[str, re.Match[str]]]:
         """Decisions of the frames that hold, the first first, and what they hold on; a frame without a name ends it."""
-        for one in self._by_verb.get(verb, ()):
-            match = _compiled(one.source).search(arguments)
+        found = self._next(verb, arguments, 0)
+        while found is not None:
+            place, decision, match = found
+            yield decision, match
+            found = self._next(verb, arguments, place + 1)
+
+    def _find(self, verb: str, arguments: str, first: int) -> tuple[int, str, re.Match[str]] | None:
+        frames = self._by_verb.get(verb, [])
+        for place in range(first, len(frames)):
+            match = _compiled(frames[place].source).search(arguments)
             if match:
-                if not one.decision:
-                    return
-                yield one.decision, match
+                return (place, frames[place].decision, match) if frames[place].decision else None
+        return None
 
 
 @cache
