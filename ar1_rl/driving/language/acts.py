@@ -112,9 +112,7 @@ _MANNER = re.compile(r"\b(partly|partially|briefly|momentarily|temporarily|sligh
 _ORDER = {"before": 1, "until": 1, "after": -1}
 
 
-def _act(
-    plain: str, clause: Clause, token: Token, prefix: str, subject: str, found: list[Act], state: _State
-) -> Act:
+def _act(plain: str, clause: Clause, token: Token, prefix: str, subject: str, found: list[Act], state: _State) -> Act:
     end, order = clause.tokens[-1].end, _ORDER.get(clause.kind, 0)
     since = found[-1].end if found else state.last_end
     state.last_end = token.end

@@ -13,9 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-VEHICLE = (
-    r"(?:vehicles?|cars?|trucks?|lorr(?:y|ies)|bus(?:es)?|vans?|minivans?|campervans?|motorhomes?|rvs?|coach(?:es)?|tractors?|motorcycles?|motorbikes?|mopeds?|scooters?|taxis?|cabs?|suvs?|jeeps?|pick ?ups?|sedans?|saloons?|estate|hatchbacks?|hatch|coupe|convertible|limousine|limo|tankers?|trailers?|semi ?trailers?|semis?|rigs?|eighteen wheeler|caravans?|campers?|minibus(?:es)?|shuttle|convoys?|transporters?|wagons?|harvesters?|combine|diggers?|mixers?|sweepers?|snow ?plou?ws?|loaders?|dust ?carts?|horse ?box|floats?|drivers?|machines?|rickshaws?|quads?|articulated|juggernaut|hearse|unit)\b"
-)
+VEHICLE = r"(?:vehicles?|cars?|trucks?|lorr(?:y|ies)|bus(?:es)?|vans?|minivans?|campervans?|motorhomes?|rvs?|coach(?:es)?|tractors?|motorcycles?|motorbikes?|mopeds?|scooters?|taxis?|cabs?|suvs?|jeeps?|pick ?ups?|sedans?|saloons?|estate|hatchbacks?|hatch|coupe|convertible|limousine|limo|tankers?|trailers?|semi ?trailers?|semis?|rigs?|eighteen wheeler|caravans?|campers?|minibus(?:es)?|shuttle|convoys?|transporters?|wagons?|harvesters?|combine|diggers?|mixers?|sweepers?|snow ?plou?ws?|loaders?|dust ?carts?|horse ?box|floats?|drivers?|machines?|rickshaws?|quads?|articulated|juggernaut|hearse|unit)\b"
 SPEED = r"(?:speed|pace|velocity|tempo|momentum|cruise|cruising|km/h|kph|mph|m/s|kmh)"
 AMOUNT = r"(?:\d+(?:\.\d+)?(?! ?(?:m|metres?|meters?|cm|s|seconds?|cars?|degrees|%|more|wheels|lanes?)\b)|limit)"
 """A speed in figures, or the limit."""

@@ -57,8 +57,12 @@ _GAP = re.compile(
     r"(?: (?!lead\b)\w+){0,6}? (?:gaps?|slots?|openings?|holes?|(?:space|room)(?= (?:on the (?:left|right)|among|amid|for us|between|behind|in (?:the|that)|to (?:merge|move|change|get|cut|slot|shift))|$|\.|,))\b(?! (?:to|of) (?:the|that|a|our|it|its|this)\b)"
     r"|\bgap search\w*\b|\bfit (?:in )?between\b|\b(?:slide|tuck|fit|drop|squeeze|fold|fall) in(?:to)? (?:behind|between|ahead of|in front of|after)\b(?=.*\b(?:merg\w+|lane))"
 )
-_ANY_GAP = re.compile(r"\b(?:gap|slot(?! in)|opening|hole)\b(?! (?:to|from|of|between us|ahead of us|in front of us|has|is (?:too|clos|shrink|narrow)|clos|shrink|narrow|for the (?:merg|van|car|truck|bus)))")
-_KEPT = re.compile(r"\b(?:keep\w*|maintain\w*|leav\w*|hold\w*|restor\w*|increas\w*|extend\w*|open(?:ing|s)? (?:up )?(?:a|the)|widen\w*|preserv\w*|giv\w*|rebuild\w*|re ?establish\w*|recover\w*|regain\w*|creat\w*|get back|stretch\w*|lengthen\w*|have|grow\w*|with an?|safe|following|time|\d+ m|second|longer|bigger|larger)(?: [\w']+){0,3} $")
+_ANY_GAP = re.compile(
+    r"\b(?:gap|slot(?! in)|opening|hole)\b(?! (?:to|from|of|between us|ahead of us|in front of us|has|is (?:too|clos|shrink|narrow)|clos|shrink|narrow|for the (?:merg|van|car|truck|bus)))"
+)
+_KEPT = re.compile(
+    r"\b(?:keep\w*|maintain\w*|leav\w*|hold\w*|restor\w*|increas\w*|extend\w*|open(?:ing|s)? (?:up )?(?:a|the)|widen\w*|preserv\w*|giv\w*|rebuild\w*|re ?establish\w*|recover\w*|regain\w*|creat\w*|get back|stretch\w*|lengthen\w*|have|grow\w*|with an?|safe|following|time|\d+ m|second|longer|bigger|larger)(?: [\w']+){0,3} $"
+)
 _GAP_APPEARS = re.compile(
     r"\b(?:once|when|as soon as|until|if) (?:a|the|some|another|there is a)(?: \w+)? (?:gap|opening|slot|hole)\b|\bno (?:\w+ )?(?:gap|space|room|opening|slot|hole)\b"
 )
@@ -67,12 +71,22 @@ _LET = re.compile(r"\b(?:let|lets|letting|allow\w*)\b(?:(?! and\b| then\b)[^.;])
 _SEARCHED = re.compile(
     r"\b(?:find|finding|search\w*|look\w*|hunt\w*|pick\w*|seek\w*|spot\w*|choos\w*|wait\w*)(?: (?!lead\b)\w+){0,5}? (?:gaps?|slots?|openings?|holes?|space|room)\b"
 )
-_AND_LET = re.compile(r"(?: (?!red|light|sign|line|signal)\w+){0,3}?,? (?:and|to|so as to)(?: \w+)? (?:(?:let|allow)(?! (?:the |a |our |my )?(?:passengers?|guests?|rider|customer))|give way|yield|wait for (?!the (?:light|signal|green)))\b")
-_TO_REST = re.compile(r"(?: \w+){0,4}?,? (?:and|then|until (?:we|it|ego|the (?:car|vehicle)))(?: then| \w+ly)? (?:stops?|stands?|halts?|stopping|is stopped|(?:comes?|coming) to (?:an? |the )?(?:\w+ )?(?:stop|halt|standstill|rest))\b(?! (?:the |this )?(?:lane|merg|man))")
-_MEET_IT = re.compile(r"\b(?:meet|reach|find|look for|search for|get|make|hit|catch|take|fit into|use|match) (?:it|one|them|that)\b")
+_AND_LET = re.compile(
+    r"(?: (?!red|light|sign|line|signal)\w+){0,3}?,? (?:and|to|so as to)(?: \w+)? (?:(?:let|allow)(?! (?:the |a |our |my )?(?:passengers?|guests?|rider|customer))|give way|yield|wait for (?!the (?:light|signal|green)))\b"
+)
+_TO_REST = re.compile(
+    r"(?: \w+){0,4}?,? (?:and|then|until (?:we|it|ego|the (?:car|vehicle)))(?: then| \w+ly)? (?:stops?|stands?|halts?|stopping|is stopped|(?:comes?|coming) to (?:an? |the )?(?:\w+ )?(?:stop|halt|standstill|rest))\b(?! (?:the |this )?(?:lane|merg|man))"
+)
+_MEET_IT = re.compile(
+    r"\b(?:meet|reach|find|look for|search for|get|make|hit|catch|take|fit into|use|match) (?:it|one|them|that)\b"
+)
 _GAP_NOUN = re.compile(r"\b(?:gap|hole|opening|slot|space)\b(?! (?:to|of) the (?:lead|car|vehicle))")
-_OVERTAKING = re.compile(r"\bovertak\w+|\bpass(?:ing)? (?:the|it|this|that|him|them)\b|\b(?:to pass|get(?:ting)? (?:by|past|in front of|ahead of))\b|\bthe pass\b|\bleave (?:the (?:\w+ )?(?:truck|lorry|car|bus|van|tractor|cyclist)|it|him) behind\b|\b(?:have been|been|are) passed\b|\bpassing\b(?! (?:lane|place|zone|bay))|\bpast (?:the|it|this|that|a)\b|\balongside the (?:truck|lorry|trailer|bus|van|car)\b")
-_NOT_OVERTAKING = re.compile(r"\b(?:no|not|without|never|after|done|over|finished|instead of|rather than)(?: \w+){0,3} (?:overtak\w+|pass\b|passing\b)|\bovertaking (?:is|was|has been) (?:done|over|finished|complete\w*)|\bbefore overtak\w+")
+_OVERTAKING = re.compile(
+    r"\bovertak\w+|\bpass(?:ing)? (?:the|it|this|that|him|them)\b|\b(?:to pass|get(?:ting)? (?:by|past|in front of|ahead of))\b|\bthe pass\b|\bleave (?:the (?:\w+ )?(?:truck|lorry|car|bus|van|tractor|cyclist)|it|him) behind\b|\b(?:have been|been|are) passed\b|\bpassing\b(?! (?:lane|place|zone|bay))|\bpast (?:the|it|this|that|a)\b|\balongside the (?:truck|lorry|trailer|bus|van|car)\b"
+)
+_NOT_OVERTAKING = re.compile(
+    r"\b(?:no|not|without|never|after|done|over|finished|instead of|rather than)(?: \w+){0,3} (?:overtak\w+|pass\b|passing\b)|\bovertaking (?:is|was|has been) (?:done|over|finished|complete\w*)|\bbefore overtak\w+"
+)
 _CLOSING_UP = re.compile(r"\b(?:close|catch|keep) up\b|\bclose the gap\b|\bwith the (?:lead|queue|flow)\b")
 _BEHIND_THEM = re.compile(r"\bbehind (?:it|the|him|her|them)\b")
 _DISTANCE = re.compile(r"\b(?:distance|gap|headway|spacing)\b")
@@ -86,8 +100,12 @@ _LEAD_STARTS = re.compile(
     r"\b(?:as|when|since|now that|once|because|after|with)\b(?:(?! we\b| i\b)[^.;]){0,40}?\b(?:lead|in front|ahead|queue|line of cars|column|traffic|preceding)\b[^.;]{0,30}?\b(?:start\w*|begin\w*|mov\w*|roll\w*|pull\w*|set\w*|go(?:es|ing)|accelerat\w*|drive\w*|clear\w*)\b"
     r"|\b(?:with|behind|after) the (?:\w+ )?(?:lead|queue|car (?:ahead|in front)|traffic|column|line)\b"
 )
-_PICKED = re.compile(r"\b(?:pick|take|use|choose|find|grab|(?:slot|slip|drop|move|tuck|pull|go|merge|change) in(?:to)?|select) (?:the|a|our) (?:\w+ )?(?:gap|slot|opening|space|hole)\b")
-_AGENT_FOR = re.compile(r"^(?: \w+){0,3}? (?:for|on|until|till|while) (?!(?:the |a |our |my )?(?:\w+ )?(?:lanes?|lights?|signal|green|turn|passengers?|instruction\w*|moment|second|while|phase|arrow|barrier|gate|boom|permission|clearance|right time|word|now|bridge|door|us|me|drawbridge|officer|attendant|ferry|time being)\b)(?:the |a |an |any |that |this |these |those |its |all |two |three |one |both |him|her|it|them|\w+)")
+_PICKED = re.compile(
+    r"\b(?:pick|take|use|choose|find|grab|(?:slot|slip|drop|move|tuck|pull|go|merge|change) in(?:to)?|select) (?:the|a|our) (?:\w+ )?(?:gap|slot|opening|space|hole)\b"
+)
+_AGENT_FOR = re.compile(
+    r"^(?: \w+){0,3}? (?:for|on|until|till|while) (?!(?:the |a |our |my )?(?:\w+ )?(?:lanes?|lights?|signal|green|turn|passengers?|instruction\w*|moment|second|while|phase|arrow|barrier|gate|boom|permission|clearance|right time|word|now|bridge|door|us|me|drawbridge|officer|attendant|ferry|time being)\b)(?:the |a |an |any |that |this |these |those |its |all |two |three |one |both |him|her|it|them|\w+)"
+)
 
 
 def purpose(name: str, plain: str, start: int, end: int, arguments: str) -> str:

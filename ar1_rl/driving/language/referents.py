@@ -9,12 +9,16 @@ from ..decisions import Side
 from .acts import Act
 from .sides import side_of
 
-_THERE = re.compile(r"(?<=\b)(?:in(?:to)?|onto|on|to|enter|leave|take|use|join|^) (?P<it>it|there|that one|that lane|this lane)\b")
+_THERE = re.compile(
+    r"(?<=\b)(?:in(?:to)?|onto|on|to|enter|leave|take|use|join|^) (?P<it>it|there|that one|that lane|this lane)\b"
+)
 _PLACE = re.compile(
     r"\b(?:(?:left|right|adjacent|next|neighbou?ring|passing|fast|slow|other)(?: hand)? )?(?:lane|shoulder|kerb|curb|parking (?:bay|space|spot)|lay ?by|bus bay|exit|ramp|off ramp"
     r"|slip road|roundabout|driveway|side street|car park|fork)\b(?: on (?:the|our) (?:left|right)\b)?"
 )
-_WANTED_LANE = re.compile(r"\b(?:need|needs|want|for|to|reach|into|be in) (?:the |our |be in the )(left|right)(?: \w+)? lane\b")
+_WANTED_LANE = re.compile(
+    r"\b(?:need|needs|want|for|to|reach|into|be in) (?:the |our |be in the )(left|right)(?: \w+)? lane\b"
+)
 _ROUTE = re.compile(
     r"\b(?:route|navigation|nav|way|road|arrow|directions?|sign|satnav|itinerary)\b[^.;]*?\b(left|right)\b|\b(?:un)?protected (left|right)\b"
     r"|\b(?:street|road|driveway|entrance|junction|turning|exit|alley) on the (left|right)\b"
@@ -31,7 +35,9 @@ _GAP_LANE = re.compile(
     r"\b(?:gap|slot|opening|hole|space|room) (?:\w+ )?(?:in|on) the (left|right)(?: hand)?(?: lane)?\b|\b(left|right) (?:hand )?lane for (?:a|an|the) (?:gap|slot|opening|hole|space)\b"
 )
 _PASSED_ON = re.compile(r"\b(?:overtak\w+|pass\w*)(?: [\w']+){0,4}? on the (left|right)\b")
-_KERB = re.compile(r"\b(?:kerb|curb|shoulder|side|bay|lay by) on the (left|right)\b|\b(left|right) (?:kerb|curb|shoulder)\b")
+_KERB = re.compile(
+    r"\b(?:kerb|curb|shoulder|side|bay|lay by) on the (left|right)\b|\b(left|right) (?:kerb|curb|shoulder)\b"
+)
 _LEFT_LANE = re.compile(r"^ (?:the )?\w+ (?:hand )?lane")
 
 

@@ -22,14 +22,18 @@ _OTHERS = re.compile(
     r" (?!it |them |him |her )(?:(?!into|onto|lane\b|line\b|lanes\b)[\w']+ ){1,7}(?:in|on|at|from|along|off) (?:the|our|its|my|their)(?: far)? $"
 )
 _TOWARD = re.compile(r"\b(?:to|toward|towards) (?:the|our|its|my)(?: \w+)? $")
-_ON = re.compile(r"\b(?:on|from|at|along|off|by|near|beyond|in)(?: (?:the|our|its|my|their|his|her))(?: (?:far|near|opposite|other))? $")
+_ON = re.compile(
+    r"\b(?:on|from|at|along|off|by|near|beyond|in)(?: (?:the|our|its|my|their|his|her))(?: (?:far|near|opposite|other))? $"
+)
 _PLACED = re.compile(
     r"(?:^(?: (?:over|in|off|up|aside|out|around|round|away|back|here|safely|\w+ly))*"
     r"|\b(?:lanes?|lines?|markings?|exit|ramp|fork|branch|shoulder|curb|kerb|side|bay|one|street|lay by|spot|space|verge|change|it|roadside|turn|road|lane line))"
     r" (?:on|at|along) (?:the|our|its|my) $"
 )
 _WITH = re.compile(r"^ with (?:the )?(?:traffic|flow|cars|stream|vehicles)[\w ]* on (?:the|our) $")
-_STATED = re.compile(r"\b(?:is|are|has|have|was|were|turns|turning|signals|signalling|signaling|indicates|indicating|goes|coming|comes|and|or|immediate) $")
+_STATED = re.compile(
+    r"\b(?:is|are|has|have|was|were|turns|turning|signals|signalling|signaling|indicates|indicating|goes|coming|comes|and|or|immediate) $"
+)
 _AWAY = re.compile(r"\baway from (?:[\w']+ ){1,6}?(?:on|to|at|from) (?:the|our|its) (?:far |near )?(left|right)\b")
 _OPPOSITE: dict[str, Side] = {"left": "right", "right": "left"}
 

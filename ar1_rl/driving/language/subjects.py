@@ -21,7 +21,20 @@ _UNCHANGED = ("cut", "let", "put", "set", "shed")
 """Verbs whose participle is their base form."""
 _UNDERGONE = ("overtake", "let")
 """Done to others, so that a passive has them as its subject."""
-_STEERED = ("bring", "position", "pull", "steer", "guide", "slow", "shift", "move", "keep", "hold", "accelerate", "turn")
+_STEERED = (
+    "bring",
+    "position",
+    "pull",
+    "steer",
+    "guide",
+    "slow",
+    "shift",
+    "move",
+    "keep",
+    "hold",
+    "accelerate",
+    "turn",
+)
 """Done to the ego vehicle, so that "the car is brought ..." is about it."""
 _OF_THEIR_OWN = (
     "do", "close", "open", "end", "widen", "turn", "stop", "start", "merge", "change", "begin", "clear", "narrow", "block", "occupy",
@@ -36,20 +49,34 @@ _CONTROLLED = re.compile(
 )
 """Subjects of passives that are the ego's to control ("the gap to the lead is kept")."""
 _ENDING = re.compile(r"(?:abort|cancel|abandon|discontinu|given|broken|called|undone|revok|stopp|cut|dropp|halt)\w*")
-_MANEUVERED = re.compile(r"\b(?:lane change|merge|overtake|overtaking|nudge|maneuver|manoeuvre|move|shift|pass|swerve)\b")
-_BY_OTHERS = re.compile(r" (?:by|from) (?!us\b|the ego|about|around|half|\d|a (?:bit|little|touch|notch|metre|meter|lane|car))")
+_MANEUVERED = re.compile(
+    r"\b(?:lane change|merge|overtake|overtaking|nudge|maneuver|manoeuvre|move|shift|pass|swerve)\b"
+)
+_BY_OTHERS = re.compile(
+    r" (?:by|from) (?!us\b|the ego|about|around|half|\d|a (?:bit|little|touch|notch|metre|meter|lane|car))"
+)
 _NOUN_AFTER = re.compile(
     r" (?:vehicles?|cars?|trucks?|vans?|bus(?:es)?|traffic|pedestrians?|people|cyclists?|motorcycles?|lorr(?:y|ies)|taxis?|trams?|(?<!changing )lanes?"
     r"|lights?|bay|zones?|points?|areas?|spaces?|spots?|queue|school|signs?|ahead|maneuvers?|move|ramp|ban|action)\b"
 )
-_ABOUT_LANES = re.compile(r"(?:chang|keep|hold|switch|maintain|follow|leav|us|tak|stay|cross|straddl|borrow|return|select|choos)\w*$")
-_REQUIRED = re.compile(r" (?:is|are|seems|would be) (?:\w+ly )?(?:required|needed|necessary|due|planned|indicated|called for|advisable|wise|best|the plan|in order|appropriate|mandatory)\b")
-_AS_SUBJECT = re.compile(r" (?:is|was|isn't|seems|would be|would|are|has|may|required|needed|necessary|possible|done)\b")
-_GOING_ON = re.compile(r"\b(?:along|on|ahead|forward|back|down|up|off|over|(?<!the )(?<!a )left|(?<!the )(?<!a )right|out|slowly|gently|there)$")
+_ABOUT_LANES = re.compile(
+    r"(?:chang|keep|hold|switch|maintain|follow|leav|us|tak|stay|cross|straddl|borrow|return|select|choos)\w*$"
+)
+_REQUIRED = re.compile(
+    r" (?:is|are|seems|would be) (?:\w+ly )?(?:required|needed|necessary|due|planned|indicated|called for|advisable|wise|best|the plan|in order|appropriate|mandatory)\b"
+)
+_AS_SUBJECT = re.compile(
+    r" (?:is|was|isn't|seems|would be|would|are|has|may|required|needed|necessary|possible|done)\b"
+)
+_GOING_ON = re.compile(
+    r"\b(?:along|on|ahead|forward|back|down|up|off|over|(?<!the )(?<!a )left|(?<!the )(?<!a )right|out|slowly|gently|there)$"
+)
 _BESIDES = re.compile(r"(?:keep|maintain|hold|leav|stay|allow|lett|giv|us|nudg)")
 _BEFORE_NOUN = re.compile(r"\b(?:the|a|an|this|that|our|its|of|some|any|no)$")
 _CLAUSE = re.compile(r"\b(?:is|are|was|has|have|brakes|slows|cuts in|crosses|ends|goes on|stands)\b")
-_NO_BARE_VERB = re.compile(r"\b(?:the|a|an|of|is|are|was|no|this|its|to|for|it|our|my|full|left|right|lane|and|in|by|that|can|will|may)$")
+_NO_BARE_VERB = re.compile(
+    r"\b(?:the|a|an|of|is|are|was|no|this|its|to|for|it|our|my|full|left|right|lane|and|in|by|that|can|will|may)$"
+)
 _WAITS_FOR = re.compile(r"\b(?:wait|beckon|gestur|honk)\w*(?: for)?$")
 
 
