@@ -1,6 +1,6 @@
 """Slips of the keyboard, in the words that decisions hang on: two letters swapped, one missing, one doubled."""
 
-# ruff: noqa: E501  patterns on one line
+
 
 from __future__ import annotations
 
