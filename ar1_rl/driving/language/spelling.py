@@ -1,7 +1,5 @@
 """Slips of the keyboard, in the words that decisions hang on: two letters swapped, one missing, one doubled."""
 
-
-
 from __future__ import annotations
 
 from functools import lru_cache
