@@ -6,17 +6,17 @@ axis. The table of what carries out what is `ar1_rl.driving.carrying_out`; docs/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from ar1_rl.driving.carrying_out import THRESHOLDS, Agreement, CarryingOutThresholds, compare
 from ar1_rl.driving.claims import Claims, first_actions
 from ar1_rl.driving.completion import Completion
-from ar1_rl.driving.decision_text import parse_decisions
+from ar1_rl.driving.decision_text import parse_decisions, parse_decisions_by_rules
 from ar1_rl.driving.lane_frame import LanePath, lane_paths
 from ar1_rl.driving.motion import MOTION_THRESHOLDS, Motion, MotionThresholds, read_motions
 from ar1_rl.driving.scene import Scene
@@ -27,7 +27,10 @@ from .claims_llm import Ask, extract_claims, prompt_hash
 from .score import Score
 
 Mode = Literal["strict", "graded"]
-Extractor = Literal["rules", "llm"]
+Extractor = Literal["tagger", "rules", "llm"]
+
+EXTRACTORS: Mapping[str, Callable[[str], Claims]] = {"tagger": parse_decisions, "rules": parse_decisions_by_rules}
+"""Readers that are asked at once; "llm" is asked through an endpoint."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,12 @@ class Consistency(BatchReward):
     """The reward. Parts: `longitudinal` and `lateral`, the credit (0, 0.5 or 1) on each axis."""
 
     mode: Mode = "strict"
-    extractor: Extractor = "rules"
-    """Who reads the claims off the text: `parse_decisions`, or a language model through `ask`."""
+    extractor: Extractor = "tagger"
+    """Who reads the claims off the text: the trained tagger, rules, or a language model."""
+    endpoint: Mapping[str, Any] | None = None
+    """For the extractor "llm": where the model is asked, the settings of `rewards.critic.connection.Endpoint`."""
     ask: Ask | None = None
-    """For the extractor "llm": chat messages to the reply's text; may be called from several threads at once."""
+    """Instead of an endpoint: chat messages to the reply's text; may be called from several threads at once."""
     in_flight: int = 8
     """Questions to the language model at once."""
     motion_thresholds: MotionThresholds = MOTION_THRESHOLDS
@@ -50,10 +55,16 @@ class Consistency(BatchReward):
     def __post_init__(self) -> None:
         if self.mode not in ("strict", "graded"):
             raise ConfigError(f"consistency mode: got {self.mode!r}, allowed 'strict' and 'graded'")
-        if self.extractor not in ("rules", "llm"):
-            raise ConfigError(f"consistency extractor: got {self.extractor!r}, allowed 'rules' and 'llm'")
-        if (self.extractor == "llm") != (self.ask is not None):
-            raise ConfigError("consistency: `ask` goes with extractor 'llm', and only with it")
+        if self.extractor not in (*EXTRACTORS, "llm"):
+            raise ConfigError(f"consistency extractor: got {self.extractor!r}, allowed 'tagger', 'rules' and 'llm'")
+        given = [name for name in ("endpoint", "ask") if getattr(self, name) is not None]
+        if len(given) != int(self.extractor == "llm"):
+            raise ConfigError(
+                f"consistency extractor {self.extractor!r} with {' and '.join(given) or 'no endpoint'}: 'llm' needs an "
+                "`endpoint` (base_url, model, ...) or `ask`, the others take neither"
+            )
+        if self.endpoint is not None:
+            object.__setattr__(self, "ask", _endpoint(self.endpoint).ask)
         if self.in_flight < 1:
             raise ConfigError(f"consistency in_flight: got {self.in_flight}, allowed 1 or more")
 
@@ -77,7 +88,7 @@ class Consistency(BatchReward):
     def _read(self, texts: set[str]) -> Mapping[str, Claims | CriticError]:
         """What the extractor makes of every text; the failure of a language model is told, not raised."""
         if self.ask is None:
-            return {text: parse_decisions(text) for text in texts}
+            return {text: EXTRACTORS[self.extractor](text) for text in texts}
         with ThreadPoolExecutor(self.in_flight) as pool:
             return dict(zip(texts, pool.map(self._ask_about, texts), strict=True))
 
@@ -94,6 +105,14 @@ class Consistency(BatchReward):
         if isinstance(reading, CriticError):
             return Score(None, why=str(reading), record={"prompt_hash": prompt_hash()}, failure="UnreadableClaims")
         return score_of(compare(reading, motion, self.thresholds), self.mode)
+
+
+def _endpoint(settings: Mapping[str, Any]) -> Any:
+    from ar1_rl.plugins import construct
+
+    from .critic.connection import Endpoint
+
+    return construct("endpoint", Endpoint, settings, what="setting of the consistency reward")
 
 
 class _Row(NamedTuple):

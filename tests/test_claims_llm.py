@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from judge_server import JudgeServer
 
 from ar1_rl.driving import Completion, Scene, Trajectory, observe
 from ar1_rl.driving.claims import Claim, first_actions
@@ -16,6 +18,7 @@ from ar1_rl.errors import ConfigError, CriticError
 from rewards import Mix, Term
 from rewards.claims_llm import MAX_CHARACTERS, claims_messages, extract_claims, read_claims
 from rewards.consistency import Consistency
+from rewards.loading import build_mix, load_reward
 
 TEXT = "Slow down  for the Curve, then nudge LEFT around the parked car; do not stop."
 SLOW = {"decision": "speed_adaptation", "words": "slow down for the curve"}
@@ -163,11 +166,48 @@ def test_a_failed_reader_is_a_failure_of_its_row_and_equal_texts_are_asked_once(
 
 
 def test_the_extractor_and_what_it_asks_go_together() -> None:
-    with pytest.raises(ConfigError, match="rules"):
+    with pytest.raises(ConfigError, match="'rules'"):
         Consistency(extractor="guess")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="ask"):
+    with pytest.raises(ConfigError, match="no endpoint"):
         Consistency(extractor="llm")
-    with pytest.raises(ConfigError, match="ask"):
+    with pytest.raises(ConfigError, match="with ask"):
         Consistency(ask=Reader({}))
+    with pytest.raises(ConfigError, match="with endpoint and ask"):
+        Consistency(extractor="llm", ask=Reader({}), endpoint={"base_url": "http://127.0.0.1:1/v1", "model": "m"})
     assert Consistency(extractor="llm", ask=Reader({})).waits
     assert not Consistency().waits
+
+
+def test_each_extractor_reads_for_itself() -> None:
+    """A wording that the rules do not know: they read nothing, and strict scores that as 0."""
+    [by_tagger] = Consistency().score_batch([completion("Sixty it is, nobody about.")], [scene()])
+    [by_rules] = Consistency(extractor="rules").score_batch([completion("Sixty it is, nobody about.")], [scene()])
+    assert (by_tagger.value, by_rules.value) == (1.0, 0.0)
+
+
+class ClaimsServer(JudgeServer):
+    """Lists one claim, whatever it is asked."""
+
+    def _reply(self, body: dict[str, Any], grade: float) -> Iterator[str]:
+        yield reply({"decision": "set_speed_tracking", "words": "hold on"})
+
+
+def test_a_config_names_the_endpoint_that_reads_and_its_failures_are_counted() -> None:
+    with ClaimsServer(script=[None, "status_400"]) as server:
+        endpoint = {"base_url": server.url, "model": "reader", "in_flight": 1}
+        term = {"reward": "consistency", "arguments": {"extractor": "llm", "endpoint": endpoint, "in_flight": 1}}
+        mix = build_mix([term])
+        good = mix.score([completion("Hold on as we are.")], [scene()])
+        bad = mix.score([completion("Hold on a bit.")], [scene()])
+        assert [m.value for m in (*good, *bad)] == [1.0, None]
+        assert mix.take_counts().of("consistency") == {"UnreadableClaims": 1}
+        assert "Hold on as we are." in server.requests[0]["text"]
+
+
+def test_a_wrong_setting_of_that_endpoint_is_named() -> None:
+    with pytest.raises(ConfigError, match="base_adress"):
+        load_reward("consistency", extractor="llm", endpoint={"base_adress": "http://127.0.0.1:1/v1", "model": "m"})
+    with pytest.raises(ConfigError, match="in_flight: got 0"):
+        load_reward(
+            "consistency", extractor="llm", endpoint={"base_url": "http://127.0.0.1:1/v1", "model": "m", "in_flight": 0}
+        )
