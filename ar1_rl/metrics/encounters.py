@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..driving.geometry import box_corners, inside_any_polygon, nearest_box_m
+from ..driving.geometry import nearest_box_m
+from ..driving.on_area import boxes_on_area
 from ..driving.scene import Scene
 from ..driving.trajectory import HISTORY_STEPS
 from ..errors import SceneError
@@ -44,14 +45,10 @@ def off_road_share(poses_BT3: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray
     NaN where the scene does not know its drivable area.
     """
     distinct, scene_B = distinct_scenes(scenes)
-    batch, steps = poses_BT3.shape[:2]
-    corners_BT42 = box_corners(_box_centers(poses_BT3, scenes), _ego_sizes(scenes)[:, None])
-    inside = inside_any_polygon(
-        corners_BT42.reshape(-1, 2),
-        np.repeat(scene_B, steps * 4),
-        [scene.drivable_area or () for scene in distinct],
+    on_road_BT = boxes_on_area(
+        _box_centers(poses_BT3, scenes), _ego_sizes(scenes), scene_B, [scene.drivable_area or () for scene in distinct]
     )
-    share_B = 1.0 - inside.reshape(batch, steps, 4).all(axis=2).mean(axis=1)
+    share_B = 1.0 - on_road_BT.mean(axis=1)
     return np.where([scene.drivable_area is not None for scene in scenes], share_B, np.nan)
 
 
