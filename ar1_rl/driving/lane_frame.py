@@ -30,7 +30,7 @@ SAME_DISTANCE_M = 0.3
 FOOT_ITERATIONS = 6
 """Most steps of the foot point search; it takes two or three on roads with radii over 10 m."""
 FOOT_TOLERANCE = 1e-6
-"""The search ends when no foot point moves by more than this share of a segment."""
+"""It ends for a foot point that moves by less than this share of a segment."""
 SEARCH_STRIDE = 8
 """It starts from the nearest of every eighth point."""
 
@@ -121,23 +121,24 @@ def to_lane_frame(poses_BT3: np.ndarray, paths: Sequence[LanePath]) -> LaneReadi
     table = _Table.of(unique)
     path_B = np.array([index[id(path)] for path in paths])
     first_B1, segments_B1 = table.first_P[path_B][:, None], table.segments_P[path_B][:, None]
-    moved = np.hypot(*np.moveaxis(np.diff(poses_BT3[..., :2], axis=1), -1, 0))
-    segment = np.zeros(poses_BT3.shape[:2])
-    np.cumsum(moved / STEP_M, axis=1, out=segment[:, 1:])
-    segment += _nearest(poses_BT3[:, 0, :2], table, first_B1, segments_B1)
-    x, y = poses_BT3[..., 0], poses_BT3[..., 1]
+    x_BT, y_BT, yaw_BT = np.ascontiguousarray(np.moveaxis(poses_BT3, -1, 0))
+    segment_BT = np.zeros(x_BT.shape)
+    np.cumsum(np.hypot(np.diff(x_BT, axis=1), np.diff(y_BT, axis=1)) / STEP_M, axis=1, out=segment_BT[:, 1:])
+    segment_BT += _nearest(poses_BT3[:, 0, :2], table, first_B1, segments_B1)
+    first_BT, last_BT = (np.broadcast_to(at_B1, x_BT.shape) for at_B1 in (first_B1, segments_B1 - 1))
+    at_BT, moving = np.zeros(x_BT.shape, dtype=np.int64), np.ones(x_BT.shape, dtype=bool)
     for _ in range(FOOT_ITERATIONS):
-        at = np.clip(segment.astype(np.int64), 0, segments_B1 - 1)
-        row = first_B1 + at
-        ux, uy = table.ux_S[row], table.uy_S[row]
-        dx, dy = x - table.x_S[row], y - table.y_S[row]
-        share = (dx * ux + dy * uy) / STEP_M
-        settled = np.abs(at + share - segment).max() < FOOT_TOLERANCE
-        segment = at + share
-        if settled:
-            break
-    yaw = table.yaw_S[row] + np.clip(share, 0.0, 1.0) * table.bend_S[row]
-    return LaneReading(segment * STEP_M, ux * dy - uy * dx, wrap_angle(poses_BT3[..., 2] - yaw))
+        at = np.clip(segment_BT[moving].astype(np.int64), 0, last_BT[moving])
+        row = first_BT[moving] + at
+        along = (x_BT[moving] - table.x_S[row]) * table.ux_S[row] + (y_BT[moving] - table.y_S[row]) * table.uy_S[row]
+        step = at + along / STEP_M - segment_BT[moving]
+        at_BT[moving] = at
+        segment_BT[moving] += step
+        moving[moving] = np.abs(step) >= FOOT_TOLERANCE
+    row_BT = first_B1 + at_BT
+    d_BT = table.ux_S[row_BT] * (y_BT - table.y_S[row_BT]) - table.uy_S[row_BT] * (x_BT - table.x_S[row_BT])
+    path_yaw_BT = table.yaw_S[row_BT] + np.clip(segment_BT - at_BT, 0.0, 1.0) * table.bend_S[row_BT]
+    return LaneReading(segment_BT * STEP_M, d_BT, wrap_angle(yaw_BT - path_yaw_BT))
 
 
 class _Table(NamedTuple):
