@@ -16,7 +16,7 @@ from ar1_rl.driving.meta_actions import (
     meta_action_segments,
     read_meta_actions,
 )
-from ar1_rl.driving.segments import Segment
+from ar1_rl.driving.segments import Segment, above
 from ar1_rl.errors import ConfigError
 
 TICKS = 64
@@ -169,6 +169,18 @@ def test_the_mirror_image_swaps_left_and_right(poses: np.ndarray) -> None:
     renamed = ["_".join(swap.get(word, word) for word in s.name.split("_")) for s in here.lateral]
     assert [s.name for s in there.lateral] == renamed
     assert [(s.start, s.end) for s in there.lateral] == [(s.start, s.end) for s in here.lateral]
+
+
+@given(st.lists(st.sampled_from([-3.0, -1.0, 0.0, 0.9, 1.0, 1.1, 1.15, 2.0]), min_size=6, max_size=6), st.booleans())
+def test_a_bound_is_crossed_where_it_is_passed_by_a_share_of_it(signal: list[float], mirrored: bool) -> None:
+    sign = -1.0 if mirrored else 1.0
+    signal_BT = sign * np.array(signal).reshape(2, 3)
+    for row, found in zip(signal_BT, above(signal_BT, sign, 0.15), strict=True):
+        state = row[0] >= sign if sign > 0.0 else row[0] > sign
+        for tick, value in enumerate(row.tolist()):
+            if tick and (value >= sign + 0.15 or value <= sign - 0.15):
+                state = value >= sign + 0.15
+            assert found[tick] == state
 
 
 @settings(max_examples=30, deadline=None)

@@ -56,8 +56,8 @@ def above(signal_BT: np.ndarray, bound: float, hysteresis: float) -> np.ndarray:
     decided = up | (signal_BT <= bound - margin)
     up[:, 0] = signal_BT[:, 0] >= bound if bound > 0.0 else signal_BT[:, 0] > bound
     decided[:, 0] = True
-    latest = np.maximum.accumulate(np.where(decided, np.arange(signal_BT.shape[1]), 0), axis=1)
-    return np.take_along_axis(up, latest, axis=1)
+    decided_N = np.flatnonzero(decided)
+    return np.repeat(up.ravel()[decided_N], np.diff(decided_N, append=up.size)).reshape(up.shape)
 
 
 def starts(bands_BT: np.ndarray, refractory_ticks: int) -> np.ndarray:
