@@ -29,8 +29,6 @@ SAME_DISTANCE_M = 0.3
 """Lanes and paths whose distances differ by less than this [m] lie on each other: the route decides."""
 FOOT_ITERATIONS = 6
 """Most steps of the foot point search; it takes two or three on roads with radii over 10 m."""
-FOOT_TOLERANCE = 1e-6
-"""It ends for a foot point that moves by less than this share of a segment."""
 SEARCH_STRIDE = 8
 """It starts from the nearest of every eighth point."""
 
@@ -105,6 +103,8 @@ def follow(poses_BT3: np.ndarray, choices: Sequence[Sequence[LanePath]]) -> tupl
     that trajectories leave sideways or beyond their ends.
     """
     flat = [path for paths in choices for path in paths]
+    if len(flat) == len(choices):
+        return to_lane_frame(poses_BT3, flat), flat
     owner = np.repeat(np.arange(len(choices)), [len(paths) for paths in choices])
     reading = to_lane_frame(poses_BT3[owner], flat)
     distance = np.abs(reading.d_BT).mean(axis=1)
@@ -126,16 +126,13 @@ def to_lane_frame(poses_BT3: np.ndarray, paths: Sequence[LanePath]) -> LaneReadi
     segment_BT = np.zeros(x_BT.shape)
     np.cumsum(np.hypot(np.diff(x_BT, axis=1), np.diff(y_BT, axis=1)) / STEP_M, axis=1, out=segment_BT[:, 1:])
     segment_BT += _nearest(poses_BT3[:, 0, :2], table, first_B1, segments_B1)
-    first_BT, last_BT = (np.broadcast_to(at_B1, x_BT.shape) for at_B1 in (first_B1, segments_B1 - 1))
-    at_BT, moving = np.zeros(x_BT.shape, dtype=np.int64), np.ones(x_BT.shape, dtype=bool)
+    at_BT = np.full(x_BT.shape, -1)
     for _ in range(FOOT_ITERATIONS):
-        at = np.clip(segment_BT[moving].astype(np.int64), 0, last_BT[moving])
-        row = first_BT[moving] + at
-        along = (x_BT[moving] - table.x_S[row]) * table.ux_S[row] + (y_BT[moving] - table.y_S[row]) * table.uy_S[row]
-        step = at + along / STEP_M - segment_BT[moving]
-        at_BT[moving] = at
-        segment_BT[moving] += step
-        moving[moving] = np.abs(step) >= FOOT_TOLERANCE
+        before_BT, at_BT = at_BT, np.clip(segment_BT.astype(np.int64), 0, segments_B1 - 1)
+        moved = np.nonzero(at_BT != before_BT)
+        row = (first_B1 + at_BT)[moved]
+        along = (x_BT[moved] - table.x_S[row]) * table.ux_S[row] + (y_BT[moved] - table.y_S[row]) * table.uy_S[row]
+        segment_BT[moved] = at_BT[moved] + along / STEP_M
     row_BT = first_B1 + at_BT
     d_BT = table.ux_S[row_BT] * (y_BT - table.y_S[row_BT]) - table.uy_S[row_BT] * (x_BT - table.x_S[row_BT])
     path_yaw_BT = table.yaw_S[row_BT] + np.clip(segment_BT - at_BT, 0.0, 1.0) * table.bend_S[row_BT]
