@@ -119,6 +119,9 @@ def _in_frames(
     poses_BT3: np.ndarray, choices: Sequence[Sequence[LanePath]], on_map: np.ndarray
 ) -> tuple[LaneReading, list[LanePath | None]]:
     """Lane frames where there are lanes; elsewhere the straight line through the first pose."""
+    if on_map.all() and len(on_map):
+        along_paths, chosen_paths = follow(poses_BT3, choices)
+        return along_paths, list(chosen_paths)
     reading = LaneReading(*np.empty((3, *poses_BT3.shape[:2])))
     paths: list[LanePath | None] = [None] * len(poses_BT3)
     rows = np.flatnonzero(on_map)
@@ -182,8 +185,11 @@ def _sharpest(actions: Sequence[MetaActions], poses_BT3: np.ndarray, step_BT: np
     np.cumsum(wrap_angle(np.diff(poses_BT3[..., 2], axis=1)), axis=1, out=turned[:, 1:])
     driven = np.cumsum(np.abs(step_BT), axis=1)
     sharpest = np.zeros(len(poses_BT3))
-    for i, action in enumerate(actions):
-        for start, end, name in action.lateral:
-            if name != "go_straight" and (distance := driven[i, end - 1] - driven[i, start]) >= 1.0:
-                sharpest[i] = max(sharpest[i], abs(turned[i, end - 1] - turned[i, start]) / distance)
+    steered = [(i, s.start, s.end - 1) for i, a in enumerate(actions) for s in a.lateral if s.name != "go_straight"]
+    if steered:
+        row_S, first_S, last_S = np.array(steered).T
+        distance_S = driven[row_S, last_S] - driven[row_S, first_S]
+        turn_S = np.abs(turned[row_S, last_S] - turned[row_S, first_S])
+        far = distance_S >= 1.0
+        np.maximum.at(sharpest, row_S[far], turn_S[far] / distance_S[far])
     return sharpest
