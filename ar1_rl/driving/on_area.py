@@ -2,8 +2,9 @@
 
 Each area is cut into upright bands. Between the floor and the ceiling of a band there is no edge, so all of that is
 inside or all of it is outside, and one point tells which. Only the corners of boxes that do not fit in there are looked
-at one by one. Legend: B trajectories, T time, E edges, K bands of all areas, one area after the other, N boxes left
-over, M pairs of an edge and a band. A box is a centre pose (x, y, yaw) and a size (length, width), in metres.
+at one by one. Legend: B trajectories, T time, E edges, K bands of all areas, one area after the other, U those where a
+box is, N boxes left over, M pairs of an edge and a band. A box is a centre pose (x, y, yaw) and a size (length, width),
+in metres.
 """
 
 from __future__ import annotations
@@ -49,8 +50,10 @@ def _by_bands(
     floor_K, ceiling_K = _floor_and_ceiling(areas, y_K, first_m, width_m, reach_m)
     up_BT = np.abs(np.sin(yaw_BT)) * half_length_B1 + np.abs(np.cos(yaw_BT)) * half_width_B1 + _SLACK_M
     settled_BT = (y_BT - up_BT > floor_K[band_BT]) & (y_BT + up_BT < ceiling_K[band_BT])
-    x_K = np.tile(first_m + width_m * (np.arange(_BANDS) + 0.5), len(areas))
-    inside_K = inside_any_polygon(np.stack([x_K, y_K], axis=1), np.repeat(np.arange(len(areas)), _BANDS), areas)
+    used_U = np.flatnonzero(boxes_K)
+    middles_U2 = np.stack([first_m + width_m * (used_U % _BANDS + 0.5), y_K[used_U]], axis=1)
+    inside_K = np.zeros(bands, dtype=bool)
+    inside_K[used_U] = inside_any_polygon(middles_U2, used_U // _BANDS, areas)
     return settled_BT, settled_BT & inside_K[band_BT]
 
 
