@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ar1_rl.driving.meta_actions import (
     LATERAL_ACTIONS,
     LONGITUDINAL_ACTIONS,
-    forward_speed,
     meta_action_segments,
     read_meta_actions,
+    segments_and_speed,
 )
 from ar1_rl.driving.segments import Segment, above
 from ar1_rl.errors import ConfigError
@@ -105,7 +105,7 @@ def test_a_blip_shorter_than_the_shortest_segment_is_absorbed() -> None:
 
 def test_the_speed_at_the_first_tick_is_that_of_the_second() -> None:
     poses = drive(np.linspace(5.0, 8.0, TICKS))
-    speed = forward_speed(poses[None])[0]
+    speed = segments_and_speed(poses[None])[1][0]
     assert speed[0] == speed[1]
     assert speed[1] == pytest.approx(5.0 + 3.0 / 63.0)
 

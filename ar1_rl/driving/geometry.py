@@ -79,7 +79,8 @@ def _nearest_box_m(
     )
     upper_BA = np.sqrt(np.fmin.reduce(square_BAT, axis=2)) - inner_BA
     bound_B = np.fmin(np.fmin.reduce(np.maximum(upper_BA, 0.0), axis=1), cap_m)
-    row_N, agent_N, tick_N = np.nonzero(square_BAT <= np.square(bound_B[:, None] + outer_BA)[:, :, None])
+    close_BAT = square_BAT <= np.square(bound_B[:, None] + outer_BA)[:, :, None]
+    row_N, agent_N, tick_N = np.unravel_index(np.flatnonzero(close_BAT), close_BAT.shape)
     scene_N = scene_B[row_N]
     distance_N = box_distance_m(
         ego_BT3[row_N, tick_N],

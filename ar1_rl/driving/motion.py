@@ -15,7 +15,7 @@ import numpy as np
 
 from .decisions import Side
 from .lane_frame import LanePath, LaneReading, follow
-from .meta_actions import MetaActions, forward_speed, meta_action_segments
+from .meta_actions import MetaActions, segments_and_speed
 from .segments import Segment
 from .trajectory import DT_S, wrap_angle
 
@@ -85,8 +85,7 @@ def read_motions(
     thresholds: MotionThresholds = MOTION_THRESHOLDS,
 ) -> list[Motion]:
     """The motion of every trajectory; `choices` are its possible paths (`lane_paths`), empty where none are known."""
-    actions = meta_action_segments(poses_BT3, dt_s)
-    speed_BT = forward_speed(poses_BT3, dt_s)
+    actions, speed_BT = segments_and_speed(poses_BT3, dt_s)
     on_map = np.array([len(paths) > 0 for paths in choices], dtype=bool)
     reading, paths = _in_frames(poses_BT3, choices, on_map)
     s_range = zip(paths, reading.s_BT.min(axis=1).tolist(), reading.s_BT.max(axis=1).tolist(), strict=True)
