@@ -18,11 +18,11 @@ import numpy as np
 from ar1_rl.driving.claims import Claims
 from ar1_rl.driving.decision_text import parse_decisions
 from ar1_rl.driving.decisions import LATERAL_DECISIONS, LONGITUDINAL_DECISIONS, Decisions
+from ar1_rl.driving.kinematics import from_t0
 from ar1_rl.driving.meta_actions import read_meta_actions
 from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.scenes import load_scenes
 
-from .consistency import motion_from_origin
 from .gold.trajectories import gold_ticks, gold_trajectory
 from .gold_files import ACTIONS, GoldDrive, GoldText, gold_drives, gold_texts, gold_windows, parts
 
@@ -175,7 +175,7 @@ def measure_texts(part: int, texts: Sequence[GoldText], read: Reader) -> TextAcc
 
 def measure_drives(part: int, kind: str, drives: Sequence[tuple[GoldDrive, np.ndarray]]) -> DriveAccuracy:
     """Compare the meta-actions read off trajectories [64, 3] from t0 on with their labels, tick by tick."""
-    read = read_meta_actions(np.stack([motion_from_origin(poses_T3) for _, poses_T3 in drives]))
+    read = read_meta_actions(from_t0(np.stack([poses_T3 for _, poses_T3 in drives])))
     by_axis: dict[str, list[list[tuple[str, str]]]] = {axis: [] for axis in ACTIONS}
     for row, (drive, poses_T3) in enumerate(drives):
         for axis, names_BT in zip(ACTIONS, read, strict=True):

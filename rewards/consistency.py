@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from ar1_rl.driving.carrying_out import THRESHOLDS, Agreement, CarryingOutThresh
 from ar1_rl.driving.claims import Claims, first_actions
 from ar1_rl.driving.completion import Completion
 from ar1_rl.driving.decision_text import parse_decisions, parse_decisions_by_rules
-from ar1_rl.driving.lane_frame import LanePath, lane_paths
+from ar1_rl.driving.kinematics import from_t0
+from ar1_rl.driving.lane_frame import lane_paths
 from ar1_rl.driving.motion import MOTION_THRESHOLDS, Motion, MotionThresholds, read_motions
 from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError, CriticError
@@ -115,11 +116,6 @@ def _endpoint(settings: Mapping[str, Any]) -> Any:
     return construct("endpoint", Endpoint, settings, what="setting of the consistency reward")
 
 
-class _Row(NamedTuple):
-    poses_T3: np.ndarray
-    paths: tuple[LanePath, ...]
-
-
 def score_of(agreement: Agreement, mode: Mode) -> Score:
     """An agreement as a score: strict is always 0 or 1, graded is None where nothing is claimed."""
     strict = mode == "strict"
@@ -132,25 +128,19 @@ def score_of(agreement: Agreement, mode: Mode) -> Score:
     )
 
 
-def motion_from_origin(poses_T3: np.ndarray) -> np.ndarray:
-    """A future with the pose at t0 put in front: the ego frame's origin. So the first speed is the one at t0."""
-    return np.concatenate([np.zeros((1, 3)), poses_T3])
-
-
 def _motions(
     completions: Sequence[Completion], scenes: Sequence[Scene], thresholds: MotionThresholds
 ) -> list[Motion | None]:
     """The motion of every trajectory, None where there is none; trajectories of one length are read at once."""
     motions: list[Motion | None] = [None] * len(completions)
-    by_length: dict[int, dict[int, _Row]] = {}
-    for i, (completion, scene) in enumerate(zip(completions, scenes, strict=True)):
+    by_length: dict[int, dict[int, np.ndarray]] = {}
+    for i, completion in enumerate(completions):
         if completion.trajectory is not None:
             poses_T3 = completion.trajectory.poses_T3
-            row = _Row(motion_from_origin(poses_T3), lane_paths(scene.lanes, scene.observation.route))
-            by_length.setdefault(len(poses_T3), {})[i] = row
+            by_length.setdefault(len(poses_T3), {})[i] = poses_T3
     for rows in by_length.values():
-        poses_BT3 = np.stack([row.poses_T3 for row in rows.values()])
-        read = read_motions(poses_BT3, [row.paths for row in rows.values()], thresholds=thresholds)
-        for i, motion in zip(rows, read, strict=True):
+        poses_BT3 = from_t0(np.stack(list(rows.values())))
+        paths = [lane_paths(scenes[i].lanes, scenes[i].observation.route) for i in rows]
+        for i, motion in zip(rows, read_motions(poses_BT3, paths, thresholds=thresholds), strict=True):
             motions[i] = motion
     return motions

@@ -264,6 +264,16 @@ def test_the_lane_frame_gives_back_what_was_laid_into_it() -> None:
     assert np.abs(reading.yaw_BT[0] - slope).max() < 0.02
 
 
+def test_a_trajectory_reads_the_same_beside_others_on_other_roads_as_alone() -> None:
+    curvatures = (0.0, 1 / BEND_RADIUS_M, -1 / BEND_RADIUS_M, 0.0)
+    paths = [lane_paths(road(curvature))[0] for curvature in curvatures]
+    poses = np.stack([drive(), drive(lateral="change", curvature=curvatures[1]), drive(), drive(lateral="in")])
+    together = to_lane_frame(poses, paths)
+    for i, path in enumerate(paths):
+        for row, alone in zip(together, to_lane_frame(poses[i : i + 1], [path]), strict=True):
+            np.testing.assert_array_equal(row[i], alone[0])
+
+
 def test_a_path_goes_on_straight_beyond_its_ends() -> None:
     path = lane_paths(road())[0]
     poses = np.array([[[-90.0, 1.0, 0.1], [300.0, -2.0, 0.0], [400.0, -2.5, -0.1]]])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.path import Path
 
-from ar1_rl.driving.geometry import box_corners, box_distance_m, inside_any_polygon, nearest_box_m
+from ar1_rl.driving.geometry import _BLOCK, box_corners, box_distance_m, inside_any_polygon, nearest_box_m
 
 SEEDS = st.integers(0, 10_000)
 
@@ -87,6 +87,15 @@ def test_the_nearest_box_is_the_smallest_of_all_pairs_cut_at_the_cap(seed, cap_m
             for a, t in seen
         ]
         assert got[b] == pytest.approx(min([cap_m, *mine]))
+
+
+def test_a_large_batch_answers_as_its_rows_do_alone():
+    rng = np.random.default_rng(0)
+    ego, ego_size = rng.uniform(-15, 15, (2 * _BLOCK + 3, 5, 3)), rng.uniform(1, 5, (2 * _BLOCK + 3, 2))
+    others, size, scene_B = rng.uniform(-15, 15, (3, 4, 5, 3)), rng.uniform(1, 5, (3, 4, 2)), np.arange(len(ego)) % 3
+    rows = [slice(i, i + 1) for i in range(len(ego))]
+    alone = [nearest_box_m(ego[i], ego_size[i], others, size, scene_B[i])[0] for i in rows]
+    np.testing.assert_array_equal(nearest_box_m(ego, ego_size, others, size, scene_B), alone)
 
 
 def test_an_agent_counts_only_at_the_tick_at_which_it_is_there():

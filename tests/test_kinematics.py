@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ar1_rl.driving.kinematics import NUPLAN_WINDOWS, PLAIN_DIFFERENCES, Windows, from_t0, motion, slope
-from ar1_rl.driving.trajectory import from_frame
+from ar1_rl.driving.trajectory import from_frame, wrap_angle
 from ar1_rl.errors import ConfigError
 
 WINDOWS = pytest.mark.parametrize("windows", [PLAIN_DIFFERENCES, NUPLAN_WINDOWS])
@@ -28,6 +28,17 @@ def test_a_steady_acceleration_reads_the_same_at_every_tick_and_has_no_jerk(wind
     np.testing.assert_allclose(rates.acceleration_mps2_BU, -2.0, atol=1e-9)
     np.testing.assert_allclose(rates.longitudinal_jerk_mps3_BU, 0.0, atol=1e-8)
     np.testing.assert_allclose(rates.speed_mps_BU[0, [0, -1]], [20.0 - 0.1, 20.0 - 2.0 * 6.35], atol=1e-9)
+
+
+@given(st.floats(-100.0, 100.0))
+def test_an_angle_is_brought_into_one_turn_and_stays_the_same_direction(angle):
+    wrapped = wrap_angle(np.array(angle))
+    assert -np.pi < wrapped <= np.pi
+    np.testing.assert_allclose([np.cos(wrapped), np.sin(wrapped)], [np.cos(angle), np.sin(angle)], atol=1e-12)
+
+
+def test_half_a_turn_is_written_with_a_plus():
+    np.testing.assert_array_equal(wrap_angle(np.array([np.pi, -np.pi, 3 * np.pi, 0.1])), [np.pi, np.pi, np.pi, 0.1])
 
 
 def test_reversing_has_a_negative_speed():

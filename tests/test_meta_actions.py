@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from ar1_rl.driving.meta_actions import (
     LATERAL_ACTIONS,
     LONGITUDINAL_ACTIONS,
-    forward_speed,
     meta_action_segments,
     read_meta_actions,
+    segments_and_speed,
 )
-from ar1_rl.driving.segments import Segment
+from ar1_rl.driving.segments import Segment, above
 from ar1_rl.errors import ConfigError
 
 TICKS = 64
@@ -105,7 +105,7 @@ def test_a_blip_shorter_than_the_shortest_segment_is_absorbed() -> None:
 
 def test_the_speed_at_the_first_tick_is_that_of_the_second() -> None:
     poses = drive(np.linspace(5.0, 8.0, TICKS))
-    speed = forward_speed(poses[None])[0]
+    speed = segments_and_speed(poses[None])[1][0]
     assert speed[0] == speed[1]
     assert speed[1] == pytest.approx(5.0 + 3.0 / 63.0)
 
@@ -169,6 +169,18 @@ def test_the_mirror_image_swaps_left_and_right(poses: np.ndarray) -> None:
     renamed = ["_".join(swap.get(word, word) for word in s.name.split("_")) for s in here.lateral]
     assert [s.name for s in there.lateral] == renamed
     assert [(s.start, s.end) for s in there.lateral] == [(s.start, s.end) for s in here.lateral]
+
+
+@given(st.lists(st.sampled_from([-3.0, -1.0, 0.0, 0.9, 1.0, 1.1, 1.15, 2.0]), min_size=6, max_size=6), st.booleans())
+def test_a_bound_is_crossed_where_it_is_passed_by_a_share_of_it(signal: list[float], mirrored: bool) -> None:
+    sign = -1.0 if mirrored else 1.0
+    signal_BT = sign * np.array(signal).reshape(2, 3)
+    for row, found in zip(signal_BT, above(signal_BT, sign, 0.15), strict=True):
+        state = row[0] >= sign if sign > 0.0 else row[0] > sign
+        for tick, value in enumerate(row.tolist()):
+            if tick and (value >= sign + 0.15 or value <= sign - 0.15):
+                state = value >= sign + 0.15
+            assert found[tick] == state
 
 
 @settings(max_examples=30, deadline=None)

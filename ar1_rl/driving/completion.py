@@ -62,7 +62,9 @@ def parse_completions(
     `decode_text` turns ids into text and keeps special tokens. All decodable trajectories are integrated at once.
     """
     texts = [decode_text(ids) for ids in token_ids]
-    reasonings = [_reasoning(ids, layout, decode_text) for ids in token_ids]
+    traces = [_reasoning_ids(ids, layout) for ids in token_ids]
+    # Siblings often write the same trace.
+    reasonings = {trace: decode_text(trace).strip() for trace in set(traces) if trace is not None}
     futures: list[tuple[int, ...] | DecodeError] = []
     for ids in token_ids:
         try:
@@ -78,7 +80,7 @@ def parse_completions(
         Completion(
             text=texts[i],
             token_ids=tuple(ids),
-            reasoning=reasonings[i],
+            reasoning=None if (trace := traces[i]) is None else reasonings[trace],
             trajectory=Trajectory(poses_T3=poses[i], source="tokens") if i in poses else None,
             error=future if isinstance(future, DecodeError) else None,
         )
@@ -105,21 +107,18 @@ def split_future(token_ids: Sequence[int], layout: TokenLayout, codec: Trajector
         raise DecodeError(f"{FUTURE_START} must follow {COT_END} at once, it comes {start - cot_end} tokens after it")
     if end != len(ids) - 1:
         raise DecodeError(f"{len(ids) - 1 - end} tokens follow {FUTURE_END}")
-    tokens = tuple(token - layout.trajectory_first for token in ids[start + 1 : end])
+    tokens = tuple([token - layout.trajectory_first for token in ids[start + 1 : end]])
     if len(tokens) != codec.tokens_per_future:
         raise DecodeError(f"{len(tokens)} trajectory tokens, {codec.tokens_per_future} are right")
-    foreign = [ids[start + 1 + i] for i, token in enumerate(tokens) if not 0 <= token < codec.bins]
-    if foreign:
+    if min(tokens) < 0 or max(tokens) >= codec.bins:
+        foreign = [token + layout.trajectory_first for token in tokens if not 0 <= token < codec.bins]
         raise DecodeError(f"token ids {foreign[:4]} between the delimiters are not future trajectory tokens")
     return tokens
 
 
-def _reasoning(
-    token_ids: Sequence[int], layout: TokenLayout, decode_text: Callable[[Sequence[int]], str]
-) -> str | None:
-    """The text up to `<|cot_end|>`, or None where the trace was never closed."""
-    ids = list(token_ids)
-    if layout.cot_end not in ids:
+def _reasoning_ids(token_ids: Sequence[int], layout: TokenLayout) -> tuple[int, ...] | None:
+    """What comes before `<|cot_end|>`, or None where the trace was never closed."""
+    if layout.cot_end not in token_ids:
         return None
-    start = 1 if ids[0] == layout.cot_start else 0
-    return decode_text(ids[start : ids.index(layout.cot_end)]).strip()
+    ids = tuple(token_ids)
+    return ids[1 if ids[0] == layout.cot_start else 0 : ids.index(layout.cot_end)]

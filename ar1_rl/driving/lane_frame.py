@@ -29,8 +29,6 @@ SAME_DISTANCE_M = 0.3
 """Lanes and paths whose distances differ by less than this [m] lie on each other: the route decides."""
 FOOT_ITERATIONS = 6
 """Most steps of the foot point search; it takes two or three on roads with radii over 10 m."""
-FOOT_TOLERANCE = 1e-6
-"""The search ends when no foot point moves by more than this share of a segment."""
 SEARCH_STRIDE = 8
 """It starts from the nearest of every eighth point."""
 
@@ -59,9 +57,9 @@ class LanePath:
         step = np.diff(self.points_N2, axis=0)
         unit = step / np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-12)[:, None]
         along = np.arctan2(unit[:, 1], unit[:, 0])
-        half = 0.5 * wrap_angle(np.diff(along))
-        before, after = np.r_[0.0, half], np.r_[half, 0.0]
-        return np.column_stack([self.points_N2[:-1], unit, along - before, before + after])
+        half = np.zeros(len(along) + 1)
+        half[1:-1] = 0.5 * wrap_angle(np.diff(along))
+        return np.column_stack([self.points_N2[:-1], unit, along - half[:-1], half[:-1] + half[1:]])
 
 
 class LaneReading(NamedTuple):
@@ -81,15 +79,16 @@ def lane_paths(lanes: tuple[Lane, ...] | None, route: str = "unknown") -> tuple[
     if not lanes:
         return ()
     by_id = {lane.lane_id: lane for lane in lanes}
-    distances = {lane.lane_id: _distance_to_origin(lane) for lane in lanes}
-    near = [lane for lane in lanes if distances[lane.lane_id] <= 0.5 * lane.width_m + OUTSIDE_LANE_M]
+    distances = zip(lanes, _distances_to_origin(lanes).tolist(), strict=True)
+    near = [(lane, distance_m) for lane, distance_m in distances if distance_m <= 0.5 * lane.width_m + OUTSIDE_LANE_M]
     if not near:
         return ()
-    closest = min(distances[lane.lane_id] for lane in near)
-    starts = [lane for lane in near if distances[lane.lane_id] <= closest + SAME_DISTANCE_M]
+    closest_m = min(distance_m for _, distance_m in near)
+    starts = [lane for lane, distance_m in near if distance_m <= closest_m + SAME_DISTANCE_M]
+    turns: set[Turn] = {lane.turn for lane in lanes if lane.turn is not None}
     chains: dict[tuple[str, ...], list[Lane]] = {}
     for start in starts:
-        for wanted in (None, "left", "right"):
+        for wanted in (None, *sorted(turns)):
             chain = _chain(start, by_id, wanted)
             chains.setdefault(tuple(lane.lane_id for lane in chain), chain)
     paths = [_path(chain, lanes) for chain in chains.values()]
@@ -104,6 +103,8 @@ def follow(poses_BT3: np.ndarray, choices: Sequence[Sequence[LanePath]]) -> tupl
     that trajectories leave sideways or beyond their ends.
     """
     flat = [path for paths in choices for path in paths]
+    if len(flat) == len(choices):
+        return to_lane_frame(poses_BT3, flat), flat
     owner = np.repeat(np.arange(len(choices)), [len(paths) for paths in choices])
     reading = to_lane_frame(poses_BT3[owner], flat)
     distance = np.abs(reading.d_BT).mean(axis=1)
@@ -121,23 +122,21 @@ def to_lane_frame(poses_BT3: np.ndarray, paths: Sequence[LanePath]) -> LaneReadi
     table = _Table.of(unique)
     path_B = np.array([index[id(path)] for path in paths])
     first_B1, segments_B1 = table.first_P[path_B][:, None], table.segments_P[path_B][:, None]
-    moved = np.hypot(*np.moveaxis(np.diff(poses_BT3[..., :2], axis=1), -1, 0))
-    segment = np.zeros(poses_BT3.shape[:2])
-    np.cumsum(moved / STEP_M, axis=1, out=segment[:, 1:])
-    segment += _nearest(poses_BT3[:, 0, :2], table, first_B1, segments_B1)
-    x, y = poses_BT3[..., 0], poses_BT3[..., 1]
+    x_BT, y_BT, yaw_BT = np.ascontiguousarray(np.moveaxis(poses_BT3, -1, 0))
+    segment_BT = np.zeros(x_BT.shape)
+    np.cumsum(np.hypot(np.diff(x_BT, axis=1), np.diff(y_BT, axis=1)) / STEP_M, axis=1, out=segment_BT[:, 1:])
+    segment_BT += _nearest(poses_BT3[:, 0, :2], table, first_B1, segments_B1)
+    at_BT = np.full(x_BT.shape, -1)
     for _ in range(FOOT_ITERATIONS):
-        at = np.clip(segment.astype(np.int64), 0, segments_B1 - 1)
-        row = first_B1 + at
-        ux, uy = table.ux_S[row], table.uy_S[row]
-        dx, dy = x - table.x_S[row], y - table.y_S[row]
-        share = (dx * ux + dy * uy) / STEP_M
-        settled = np.abs(at + share - segment).max() < FOOT_TOLERANCE
-        segment = at + share
-        if settled:
-            break
-    yaw = table.yaw_S[row] + np.clip(share, 0.0, 1.0) * table.bend_S[row]
-    return LaneReading(segment * STEP_M, ux * dy - uy * dx, wrap_angle(poses_BT3[..., 2] - yaw))
+        before_BT, at_BT = at_BT, np.clip(segment_BT.astype(np.int64), 0, segments_B1 - 1)
+        moved = np.nonzero(at_BT != before_BT)
+        row = (first_B1 + at_BT)[moved]
+        along = (x_BT[moved] - table.x_S[row]) * table.ux_S[row] + (y_BT[moved] - table.y_S[row]) * table.uy_S[row]
+        segment_BT[moved] = at_BT[moved] + along / STEP_M
+    row_BT = first_B1 + at_BT
+    d_BT = table.ux_S[row_BT] * (y_BT - table.y_S[row_BT]) - table.uy_S[row_BT] * (x_BT - table.x_S[row_BT])
+    path_yaw_BT = table.yaw_S[row_BT] + np.clip(segment_BT - at_BT, 0.0, 1.0) * table.bend_S[row_BT]
+    return LaneReading(segment_BT * STEP_M, d_BT, wrap_angle(yaw_BT - path_yaw_BT))
 
 
 class _Table(NamedTuple):
@@ -170,15 +169,18 @@ def _nearest(points_B2: np.ndarray, table: _Table, first_B1: np.ndarray, segment
     return np.take_along_axis(at, gap.argmin(axis=1)[:, None], axis=1).astype(float)
 
 
-def _distance_to_origin(lane: Lane) -> float:
-    """Distance [m] of the ego at t0 from a centre line that runs its way; infinite where it runs another way."""
-    line = lane.centerline_N2
-    step = np.diff(line, axis=0)
-    square = np.maximum((step**2).sum(axis=1), 1e-12)
-    share = np.clip(-(line[:-1] * step).sum(axis=1) / square, 0.0, 1.0)
-    gap = np.hypot(*(line[:-1] + share[:, None] * step).T)
-    same_way = np.abs(np.arctan2(step[:, 1], step[:, 0])) < ALONG_LANE_RAD
-    return float(np.where(same_way, gap, np.inf).min(initial=np.inf))
+def _distances_to_origin(lanes: Sequence[Lane]) -> np.ndarray:
+    """Distances [m] of the ego at t0 from centre lines that run its way; infinite where one runs another way."""
+    x, y = np.concatenate([lane.centerline_N2 for lane in lanes]).T
+    lane_N = np.repeat(np.arange(len(lanes)), [len(lane.centerline_N2) for lane in lanes])
+    step_x, step_y = x[1:] - x[:-1], y[1:] - y[:-1]
+    square = np.maximum(step_x**2 + step_y**2, 1e-12)
+    share = np.minimum(np.maximum(-(x[:-1] * step_x + y[:-1] * step_y) / square, 0.0), 1.0)
+    gap = np.hypot(x[:-1] + share * step_x, y[:-1] + share * step_y)
+    counts = (lane_N[1:] == lane_N[:-1]) & (np.abs(np.arctan2(step_y, step_x)) < ALONG_LANE_RAD)
+    distances = np.full(len(lanes), np.inf)
+    np.minimum.at(distances, lane_N[1:][counts], gap[counts])
+    return distances
 
 
 def _chain(start: Lane, by_id: dict[str, Lane], wanted: Turn | None) -> list[Lane]:
@@ -199,9 +201,9 @@ def _chain(start: Lane, by_id: dict[str, Lane], wanted: Turn | None) -> list[Lan
 
 def _path(chain: list[Lane], lanes: tuple[Lane, ...]) -> LanePath:
     line = np.concatenate([lane.centerline_N2 for lane in chain])
-    apart = np.r_[True, np.hypot(*np.diff(line, axis=0).T) > 1e-6]
-    line = line[apart]
-    s = np.r_[0.0, np.cumsum(np.hypot(*np.diff(line, axis=0).T))]
+    apart = np.hypot(*np.diff(line, axis=0).T) > 1e-6
+    line = np.concatenate([line[:1], line[1:][apart]])
+    s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     even = STEP_M * np.arange(max(2, int(s[-1] / STEP_M) + 1))
     points = np.stack([np.interp(even, s, line[:, 0]), np.interp(even, s, line[:, 1])], axis=1)
     return LanePath(

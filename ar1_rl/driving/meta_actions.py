@@ -91,7 +91,7 @@ def read_meta_actions(
     The speed at tick 0 is that of tick 1. Moving or turning the world changes nothing. Raises ConfigError for another
     shape, for poses that are not finite and for a period that is not positive.
     """
-    signals = _signals(_checked(poses_BT3, dt_s), dt_s, thresholds)
+    signals = _signals(*_steps(_checked(poses_BT3, dt_s)), dt_s, thresholds)
     batch, ticks = signals.speed_BT.shape
     named = []
     for pieces, names in (
@@ -107,17 +107,22 @@ def meta_action_segments(
     poses_BT3: np.ndarray, dt_s: float = DT_S, thresholds: MetaActionThresholds = THRESHOLDS
 ) -> list[MetaActions]:
     """The same reading as `read_meta_actions`, as segments: one `MetaActions` per trajectory."""
-    signals = _signals(_checked(poses_BT3, dt_s), dt_s, thresholds)
-    batch, ticks = signals.speed_BT.shape
+    return segments_and_speed(poses_BT3, dt_s, thresholds)[0]
+
+
+def segments_and_speed(
+    poses_BT3: np.ndarray, dt_s: float = DT_S, thresholds: MetaActionThresholds = THRESHOLDS
+) -> tuple[list[MetaActions], np.ndarray]:
+    """Segments, and the unsmoothed speed along the heading [B, T] in m/s that they rest on.
+
+    The speed is negative in reverse; tick 0 is taken from tick 1.
+    """
+    along_BT, turn_BT = _steps(_checked(poses_BT3, dt_s))
+    signals = _signals(along_BT, turn_BT, dt_s, thresholds)
+    batch, ticks = along_BT.shape
     longitudinal = listed(_longitudinal(signals, dt_s, thresholds), LONGITUDINAL_ACTIONS, batch, ticks)
     lateral = listed(_lateral(signals, dt_s, thresholds), LATERAL_ACTIONS, batch, ticks)
-    return [MetaActions(*pair) for pair in zip(longitudinal, lateral, strict=True)]
-
-
-def forward_speed(poses_BT3: np.ndarray, dt_s: float = DT_S) -> np.ndarray:
-    """Speed along the heading [B, T] in m/s, negative in reverse, unsmoothed; tick 0 is taken from tick 1."""
-    step_BT, _ = _steps(_checked(poses_BT3, dt_s))
-    return step_BT / dt_s
+    return [MetaActions(*pair) for pair in zip(longitudinal, lateral, strict=True)], along_BT / dt_s
 
 
 class _Signals(NamedTuple):
@@ -150,8 +155,7 @@ def _steps(poses_BT3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([along[:, :1], along], axis=1), np.concatenate([turn[:, :1], turn], axis=1)
 
 
-def _signals(poses_BT3: np.ndarray, dt_s: float, thresholds: MetaActionThresholds) -> _Signals:
-    along, turn = _steps(poses_BT3)
+def _signals(along: np.ndarray, turn: np.ndarray, dt_s: float, thresholds: MetaActionThresholds) -> _Signals:
     width = _ticks(thresholds.smoothing_ticks, dt_s)
     speed = centred_mean(along / dt_s, width)
     distance = np.abs(along)

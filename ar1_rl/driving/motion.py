@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .decisions import Side
 from .lane_frame import LanePath, LaneReading, follow
-from .meta_actions import MetaActions, forward_speed, meta_action_segments
+from .meta_actions import MetaActions, segments_and_speed
 from .segments import Segment
 from .trajectory import DT_S, wrap_angle
 
@@ -85,41 +85,28 @@ def read_motions(
     thresholds: MotionThresholds = MOTION_THRESHOLDS,
 ) -> list[Motion]:
     """The motion of every trajectory; `choices` are its possible paths (`lane_paths`), empty where none are known."""
-    actions = meta_action_segments(poses_BT3, dt_s)
-    speed_BT = forward_speed(poses_BT3, dt_s)
+    actions, speed_BT = segments_and_speed(poses_BT3, dt_s)
     on_map = np.array([len(paths) > 0 for paths in choices], dtype=bool)
     reading, paths = _in_frames(poses_BT3, choices, on_map)
-    offsets = _offsets(reading, dt_s, thresholds)
-    columns = {
-        "start_mps": speed_BT[:, 0],
-        "end_mps": speed_BT[:, -1],
-        "slowest_mps": np.abs(speed_BT).min(axis=1),
-        "distance_m": np.abs(speed_BT[:, 1:]).sum(axis=1) * dt_s,
-        "heading_rad": wrap_free(poses_BT3[..., 2]),
-        "path_heading_rad": wrap_free(reading.yaw_BT),
-        "sharpest_rad_per_m": _sharpest(actions, poses_BT3, speed_BT * dt_s),
-        **offsets,
+    s_range = zip(paths, reading.s_BT.min(axis=1).tolist(), reading.s_BT.max(axis=1).tolist(), strict=True)
+    columns: dict[str, Sequence[Any]] = {
+        "longitudinal": [action.longitudinal for action in actions],
+        "lateral": [action.lateral for action in actions],
+        "dt_s": [dt_s] * len(paths),
+        "start_mps": speed_BT[:, 0].tolist(),
+        "end_mps": speed_BT[:, -1].tolist(),
+        "slowest_mps": np.abs(speed_BT).min(axis=1).tolist(),
+        "distance_m": (np.abs(speed_BT[:, 1:]).sum(axis=1) * dt_s).tolist(),
+        "heading_rad": wrap_free(poses_BT3[..., 2]).tolist(),
+        "sharpest_rad_per_m": _sharpest(actions, poses_BT3, speed_BT * dt_s).tolist(),
+        "on_map": on_map.tolist(),
+        "path_turn": [None if path is None else path.turn for path in paths],
+        "path_heading_rad": wrap_free(reading.yaw_BT).tolist(),
+        "facility": [path is not None and any(low < s < high for s in path.facility_s) for path, low, high in s_range],
+        "lane_width_m": [thresholds.default_lane_width_m if path is None else path.width_m for path in paths],
+        **_offsets(reading, dt_s, thresholds),
     }
-    rows = zip(*(np.asarray(column).tolist() for column in columns.values()), strict=True)
-    s_range = zip(reading.s_BT.min(axis=1).tolist(), reading.s_BT.max(axis=1).tolist(), strict=True)
-    motions = []
-    for action, path, row, (low, high) in zip(actions, paths, rows, s_range, strict=True):
-        facts = dict(zip(columns, row, strict=True))
-        sign = facts.pop("sign")
-        motions.append(
-            Motion(
-                longitudinal=action.longitudinal,
-                lateral=action.lateral,
-                dt_s=dt_s,
-                on_map=path is not None,
-                path_turn=path.turn if path is not None else None,
-                facility=path is not None and any(low < s < high for s in path.facility_s),
-                lane_width_m=path.width_m if path is not None else thresholds.default_lane_width_m,
-                side=None if sign == 0 else "left" if sign > 0 else "right",
-                **facts,
-            )
-        )
-    return motions
+    return [Motion(*row) for row in zip(*(columns[name] for name in Motion._fields), strict=True)]
 
 
 def wrap_free(yaw_BT: np.ndarray) -> np.ndarray:
@@ -131,11 +118,10 @@ def _in_frames(
     poses_BT3: np.ndarray, choices: Sequence[Sequence[LanePath]], on_map: np.ndarray
 ) -> tuple[LaneReading, list[LanePath | None]]:
     """Lane frames where there are lanes; elsewhere the straight line through the first pose."""
-    first = poses_BT3[:, :1]
-    cos, sin = np.cos(first[..., 2]), np.sin(first[..., 2])
-    dx, dy = poses_BT3[..., 0] - first[..., 0], poses_BT3[..., 1] - first[..., 1]
-    straight = (cos * dx + sin * dy, -sin * dx + cos * dy, wrap_angle(poses_BT3[..., 2] - first[..., 2]))
-    reading = LaneReading(*straight)
+    if on_map.all() and len(on_map):
+        along_paths, chosen_paths = follow(poses_BT3, choices)
+        return along_paths, list(chosen_paths)
+    reading = LaneReading(*np.empty((3, *poses_BT3.shape[:2])))
     paths: list[LanePath | None] = [None] * len(poses_BT3)
     rows = np.flatnonzero(on_map)
     if len(rows):
@@ -144,10 +130,21 @@ def _in_frames(
             target[rows] = source
         for row, path in zip(rows, chosen, strict=True):
             paths[row] = path
+    for target, source in zip(reading, _in_start_frame(poses_BT3[~on_map]), strict=True):
+        target[~on_map] = source
     return reading, paths
 
 
-def _offsets(reading: LaneReading, dt_s: float, thresholds: MotionThresholds) -> dict[str, np.ndarray]:
+def _in_start_frame(poses_BT3: np.ndarray) -> LaneReading:
+    """The reading against the straight line through the first pose."""
+    x_B1, y_B1, yaw_B1 = np.moveaxis(poses_BT3[:, :1], -1, 0)
+    cos, sin = np.cos(yaw_B1), np.sin(yaw_B1)
+    dx, dy = poses_BT3[..., 0] - x_B1, poses_BT3[..., 1] - y_B1
+    return LaneReading(cos * dx + sin * dy, -sin * dx + cos * dy, wrap_angle(poses_BT3[..., 2] - yaw_B1))
+
+
+def _offsets(reading: LaneReading, dt_s: float, thresholds: MotionThresholds) -> dict[str, list[Any]]:
+    """The fields of `Motion` that are read off the offset from the path, by name."""
     d_BT = reading.d_BT
     start_B1 = d_BT[:, :1]
     low, high = np.minimum(start_B1, 0.0), np.maximum(start_B1, 0.0)
@@ -157,13 +154,13 @@ def _offsets(reading: LaneReading, dt_s: float, thresholds: MotionThresholds) ->
     sided_BT = beyond_BT * toward_B[:, None]
     end_B1 = np.clip(d_BT[:, -1:], low, high)
     return {
-        "sign": sign_B,
-        "start_m": d_BT[:, 0],
-        "start_yaw_rad": reading.yaw_BT[:, 0],
-        "peak_m": sided_BT.max(axis=1),
-        "end_m": sided_BT[:, -1],
-        "recentred_m": (np.abs(start_B1) - np.abs(end_B1))[:, 0],
-        "shift_m": d_BT[:, -1] - d_BT[:, 0],
+        "start_m": d_BT[:, 0].tolist(),
+        "start_yaw_rad": reading.yaw_BT[:, 0].tolist(),
+        "side": [None if sign == 0.0 else "left" if sign > 0.0 else "right" for sign in sign_B.tolist()],
+        "peak_m": sided_BT.max(axis=1).tolist(),
+        "end_m": sided_BT[:, -1].tolist(),
+        "recentred_m": (np.abs(start_B1) - np.abs(end_B1))[:, 0].tolist(),
+        "shift_m": (d_BT[:, -1] - d_BT[:, 0]).tolist(),
     }
 
 
@@ -187,9 +184,11 @@ def _sharpest(actions: Sequence[MetaActions], poses_BT3: np.ndarray, step_BT: np
     np.cumsum(wrap_angle(np.diff(poses_BT3[..., 2], axis=1)), axis=1, out=turned[:, 1:])
     driven = np.cumsum(np.abs(step_BT), axis=1)
     sharpest = np.zeros(len(poses_BT3))
-    for i, action in enumerate(actions):
-        for start, end, name in action.lateral:
-            distance = driven[i, end - 1] - driven[i, start]
-            if name != "go_straight" and distance >= 1.0:
-                sharpest[i] = max(sharpest[i], abs(turned[i, end - 1] - turned[i, start]) / distance)
+    steered = [(i, s.start, s.end - 1) for i, a in enumerate(actions) for s in a.lateral if s.name != "go_straight"]
+    if steered:
+        row_S, first_S, last_S = np.array(steered).T
+        distance_S = driven[row_S, last_S] - driven[row_S, first_S]
+        turn_S = np.abs(turned[row_S, last_S] - turned[row_S, first_S])
+        far = distance_S >= 1.0
+        np.maximum.at(sharpest, row_S[far], turn_S[far] / distance_S[far])
     return sharpest

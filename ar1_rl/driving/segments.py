@@ -32,12 +32,9 @@ class Pieces(NamedTuple):
 
 def centred_mean(signal_BT: np.ndarray, width: int) -> np.ndarray:
     """Mean over `width` ticks around each one; the window shrinks at the ends."""
-    ticks = signal_BT.shape[1]
-    total = np.zeros((signal_BT.shape[0], ticks + 1))
-    np.cumsum(signal_BT, axis=1, out=total[:, 1:])
-    at = np.arange(ticks)
-    low, high = np.maximum(at - (width - 1) // 2, 0), np.minimum(at + width // 2 + 1, ticks)
-    return (total[:, high] - total[:, low]) / (high - low)
+    tick = np.arange(signal_BT.shape[1])
+    around_TT = (tick[:, None] >= tick - (width - 1) // 2) & (tick[:, None] <= tick + width // 2)
+    return signal_BT @ (around_TT / around_TT.sum(axis=0))
 
 
 def bands(signal_BT: np.ndarray, bounds: tuple[float, ...], hysteresis: float) -> np.ndarray:
@@ -56,19 +53,17 @@ def above(signal_BT: np.ndarray, bound: float, hysteresis: float) -> np.ndarray:
     decided = up | (signal_BT <= bound - margin)
     up[:, 0] = signal_BT[:, 0] >= bound if bound > 0.0 else signal_BT[:, 0] > bound
     decided[:, 0] = True
-    latest = np.maximum.accumulate(np.where(decided, np.arange(signal_BT.shape[1]), 0), axis=1)
-    return np.take_along_axis(up, latest, axis=1)
+    decided_N = np.flatnonzero(decided)
+    return np.repeat(up.ravel()[decided_N], np.diff(decided_N, append=up.size)).reshape(up.shape)
 
 
 def starts(bands_BT: np.ndarray, refractory_ticks: int) -> np.ndarray:
     """Where segments start, counted over the whole batch: at tick 0 and at changes not too soon after the last."""
-    cut = np.ones(bands_BT.shape, dtype=bool)
-    cut[:, 1:] = bands_BT[:, 1:] != bands_BT[:, :-1]
-    last = np.zeros(len(cut), dtype=np.int64)
-    for tick in range(1, bands_BT.shape[1]):
-        cut[:, tick] &= tick - last >= refractory_ticks
-        last[cut[:, tick]] = tick
-    return np.flatnonzero(cut)
+    cut_TB = np.ones(bands_BT.shape[::-1], dtype=bool)
+    cut_TB[1:] = (bands_BT[:, 1:] != bands_BT[:, :-1]).T
+    for tick in range(1, len(cut_TB)):
+        cut_TB[tick] &= ~cut_TB[max(0, tick - refractory_ticks + 1) : tick].any(axis=0)
+    return np.flatnonzero(cut_TB.T)
 
 
 def settled(pieces: Pieces, shape: tuple[int, ...], shortest: np.ndarray) -> Pieces:

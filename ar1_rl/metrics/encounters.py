@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..driving.geometry import box_corners, inside_any_polygon, nearest_box_m
+from ..driving.geometry import nearest_box_m
+from ..driving.on_area import boxes_on_area
 from ..driving.scene import Scene
 from ..driving.trajectory import HISTORY_STEPS
 from ..errors import SceneError
@@ -32,9 +33,7 @@ def nearest_agent_m(poses_BT3: np.ndarray, scenes: Sequence[Scene], *, cap_m: fl
     """
     distinct, scene_B = distinct_scenes(scenes)
     agents_SAT3, size_SA2 = _packed_agents(distinct, poses_BT3.shape[1])
-    nearest_B = nearest_box_m(
-        _box_centers(poses_BT3, scenes), _ego_sizes(scenes), agents_SAT3, size_SA2, scene_B, cap_m=cap_m
-    )
+    nearest_B = nearest_box_m(*_ego_boxes(poses_BT3, distinct, scene_B), agents_SAT3, size_SA2, scene_B, cap_m=cap_m)
     return np.where([scene.agents is not None for scene in scenes], nearest_B, np.nan)
 
 
@@ -44,14 +43,9 @@ def off_road_share(poses_BT3: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray
     NaN where the scene does not know its drivable area.
     """
     distinct, scene_B = distinct_scenes(scenes)
-    batch, steps = poses_BT3.shape[:2]
-    corners_BT42 = box_corners(_box_centers(poses_BT3, scenes), _ego_sizes(scenes)[:, None])
-    inside = inside_any_polygon(
-        corners_BT42.reshape(-1, 2),
-        np.repeat(scene_B, steps * 4),
-        [scene.drivable_area or () for scene in distinct],
-    )
-    share_B = 1.0 - inside.reshape(batch, steps, 4).all(axis=2).mean(axis=1)
+    areas = [scene.drivable_area or () for scene in distinct]
+    on_road_BT = boxes_on_area(*_ego_boxes(poses_BT3, distinct, scene_B), scene_B, areas)
+    share_B = 1.0 - on_road_BT.mean(axis=1)
     return np.where([scene.drivable_area is not None for scene in scenes], share_B, np.nan)
 
 
@@ -81,17 +75,13 @@ def distinct_scenes(scenes: Sequence[Scene]) -> tuple[list[Scene], np.ndarray]:
     return distinct, rows
 
 
-def _box_centers(poses_BT3: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray:
-    """Poses [B, T, 3] of the centre of the ego box."""
-    ahead_B1 = np.array([scene.ego_center_ahead_m for scene in scenes], dtype=float)[:, None]
-    yaw_BT = poses_BT3[..., 2]
-    x_BT = poses_BT3[..., 0] + ahead_B1 * np.cos(yaw_BT)
-    y_BT = poses_BT3[..., 1] + ahead_B1 * np.sin(yaw_BT)
-    return np.stack([x_BT, y_BT, yaw_BT], axis=-1)
-
-
-def _ego_sizes(scenes: Sequence[Scene]) -> np.ndarray:
-    return np.array([scene.ego_size_m for scene in scenes], dtype=float).reshape(-1, 2)
+def _ego_boxes(poses_BT3: np.ndarray, distinct: Sequence[Scene], scene_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Poses [B, T, 3] of the centre of the ego box, and its size [B, 2]."""
+    size_S2 = np.array([scene.ego_size_m for scene in distinct], dtype=float).reshape(-1, 2)
+    ahead_B1 = np.array([scene.ego_center_ahead_m for scene in distinct], dtype=float)[scene_B][:, None]
+    x_BT, y_BT, yaw_BT = np.moveaxis(poses_BT3, -1, 0)
+    centers = [x_BT + ahead_B1 * np.cos(yaw_BT), y_BT + ahead_B1 * np.sin(yaw_BT), yaw_BT]
+    return np.stack(centers, axis=-1), size_S2[scene_B]
 
 
 def _packed_agents(scenes: Sequence[Scene], steps: int) -> tuple[np.ndarray, np.ndarray]:
