@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from recipes.tagger import train
 from recipes.tagger.examples import UNKNOWN, Example, augmented, can_be_mirrored, example_of, joined, labelled, mirrored
 from recipes.tagger.marks import Mark, read_marked, unmarked
 from recipes.tagger.model import Shape, WordTagger, batch_of, distillation_loss, loss_of, stored, vocabulary_of
+from recipes.tagger.plain import plain_sentences
 from rewards.gold_files import gold_texts
 
 TEXT = "[Slow down|speed_adaptation] for the bend, then [drift to the left|in_lane_nudge.left] by 0.5 m."
@@ -40,7 +42,7 @@ def test_words_have_their_places_and_numbers_read_alike() -> None:
 def test_any_text_has_words_that_stand_where_they_say(text: str) -> None:
     words = words_of(text)
     assert all(0 <= word.start < word.end <= len(text) for word in words)
-    assert all(one.end <= other.start for one, other in zip(words, words[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(words))
 
 
 def test_tags_are_numbered_by_decision_and_standing() -> None:
@@ -85,6 +87,13 @@ def test_the_sentences_keep_the_rules_and_hold_no_text_of_a_gold_that_is_only_me
     assert len(texts) > 21_000
     for gold in gold_texts(3):
         assert " ".join(gold.text.lower().split()) not in texts
+
+
+def test_plain_sentences_keep_the_rules_and_name_every_decision() -> None:
+    marks = [mark for marked in plain_sentences(2000) for mark in marked.marks if mark.standing == STANDINGS[0]]
+    assert {mark.decision for mark in marks} == {name for names in DECISIONS.values() for name in names}
+    assert {mark.side for mark in marks} == {None, "left", "right"}
+    assert [marked.text for marked in plain_sentences(20)] == [marked.text for marked in plain_sentences(20)]
 
 
 def example() -> Example:
