@@ -77,7 +77,7 @@ def hashed_grade(text: str) -> int:
 
 def rubric_grade(text: str) -> int:
     """A judge that is worth listening to: the shipped rubric critic's rules on the two texts in the prompt."""
-    from ar1_rl.driving import parse_decisions
+    from ar1_rl.driving.decision_text import parse_decisions_by_rules as parse_decisions
     from rewards.critic.embedded import grade
 
     right = parse_decisions(re.search(r"<reference>\s*(.*?)\s*</reference>", text, re.DOTALL).group(1))

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ar1_rl.driving import Agent, Completion, Lane, Scene, TrajectoryCodec
-from ar1_rl.driving.decision_text import parse_decisions
+from ar1_rl.driving.decision_text import parse_decisions, parse_decisions_by_rules
 from ar1_rl.driving.lane_frame import lane_paths
 from ar1_rl.driving.trajectory import FUTURE_STEPS, HISTORY_STEPS
 from ar1_rl.scenes.synthetic.generate import generate_scenes
@@ -138,6 +138,7 @@ def median_s(work: Callable[[], object], repeats: int, forget: Callable[[], None
 def forget_everything() -> None:
     """Empty the caches of texts read and lane paths laid."""
     parse_decisions.cache_clear()
+    parse_decisions_by_rules.cache_clear()
     lane_paths.cache_clear()
 
 

@@ -15,6 +15,8 @@ decision, and does it name the reference's causes? The grade is read off a table
 and cannot earn a 5. Adding a right cause never lowers F1, adding a wrong one never raises it, and the table falls
 from left to right and from top to bottom. Where one axis agrees and the other is opposite, the behaviour is "wrong".
 
+Decisions are read by rules, not by the tagger that the consistency reward asks: the two judge by different readers.
+
 On an axis of which the text says nothing, it agrees if the reference's decision is the default one of that axis
 (keep the lane; track the set speed), and otherwise it does not; a text that says nothing on both agrees with nothing.
 """
@@ -26,7 +28,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ar1_rl.driving import Completion, Scene
-from ar1_rl.driving.decision_text import parse_decisions
+from ar1_rl.driving.decision_text import parse_decisions_by_rules
 from ar1_rl.driving.decisions import SIDED_DECISIONS, Decisions
 
 from ..base import BatchReward, Needs
@@ -163,7 +165,7 @@ def _score(reasoning: str | None, scene: Scene) -> Score:
         return Score(None, why="rubric: the scene has no reference trace")
     if not reasoning:
         return Score(0.0, why="rubric: no reasoning")
-    said = parse_decisions(reasoning)
+    said = parse_decisions_by_rules(reasoning)
     side = said.side if said.lateral in SIDED_DECISIONS else None
     value, level, f1 = grade(
         Decisions(longitudinal=said.longitudinal, lateral=said.lateral, side=side),

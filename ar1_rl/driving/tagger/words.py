@@ -6,7 +6,8 @@ import re
 from typing import NamedTuple
 
 PIECE_LENGTHS = (3, 4, 5)
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*|[^\w\s]|_")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*|[^\w\s*`#~|>]")
+"""Numbers, marks and words; what Markdown marks with is none of them."""
 _PLAINLY = str.maketrans("’‘–—“”", "''--\"\"")
 NUMBER = "0"
 """Every number reads the same: whether 30 is slow, the text has to say."""
