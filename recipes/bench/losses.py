@@ -65,39 +65,42 @@ class Plan:
     overrides: tuple[str, ...] = ()
     """For every cell, after everything else."""
 
-    def sft(self, seed: int) -> Path:
-        """The run folder of a seed's SFT."""
-        return self.out / f"seed-{seed}" / "sft"
+    def policy(self, seed: int) -> Path:
+        """The policy that a seed's cells begin with."""
+        return self.out / f"seed-{seed}" / "sft" / "checkpoints" / "sft"
 
     def cell(self, seed: int, variant: str) -> Path:
         """The run folder of a cell."""
         return self.out / f"seed-{seed}" / variant.replace(", ", "-")
 
+    def finished(self, seed: int, variant: str) -> bool:
+        """Whether a cell has run to its end."""
+        return (self.cell(seed, variant) / "summary.json").is_file()
+
 
 def run_missing(plan: Plan) -> None:
-    """Run every SFT and every cell that is not finished, one after the other."""
+    """Run every SFT and every cell that is not finished, one after the other; a variant's seeds come together."""
     for seed in plan.seeds:
-        policy = plan.sft(seed) / "checkpoints" / "sft"
-        if not policy.is_dir():
-            _ar1_rl("sft", RECIPE, f"seed={seed}", *plan.overrides, out=plan.sft(seed))
-        for variant in plan.variants:
-            if not (plan.cell(seed, variant) / "summary.json").is_file():
-                settings = cell_overrides(plan, seed, variant, policy)
-                _ar1_rl("grpo", RECIPE, *settings, out=plan.cell(seed, variant))
+        if not plan.policy(seed).is_dir():
+            _ar1_rl("sft", RECIPE, f"seed={seed}", *plan.overrides, out=plan.policy(seed).parents[1])
+    for variant in plan.variants:
+        for seed in plan.seeds:
+            if not plan.finished(seed, variant):
+                _ar1_rl("grpo", RECIPE, *cell_overrides(plan, seed, variant), out=plan.cell(seed, variant))
 
 
-def cell_overrides(plan: Plan, seed: int, variant: str, policy: Path) -> list[str]:
+def cell_overrides(plan: Plan, seed: int, variant: str) -> list[str]:
     """A cell begins with the policy of its seed, so of the train scenes it needs only those that RL practises on."""
     return [
         f"seed={seed}",
-        "sft=null",
-        f"policy.path={policy.resolve()}",
         f"grpo.steps={plan.steps}",
         f"scenes.train={plan.steps * 24}",
         "grpo.scenes_per_step=24",
         f"scenes.test={plan.test}",
         *VARIANTS[variant],
         *plan.overrides,
+        "sft=null",
+        f"policy.path={plan.policy(seed).resolve()}",
     ]
 
 
@@ -140,12 +143,7 @@ def _mean(values: Sequence[float | None] | np.ndarray) -> float:
 
 def measure(plan: Plan) -> dict[str, Any]:
     """Variant -> figure -> the mean after, what it gained over the SFT policy, and how it differs from the base."""
-    finished = [
-        (seed, variant)
-        for seed in plan.seeds
-        for variant in plan.variants
-        if (plan.cell(seed, variant) / "summary.json").is_file()
-    ]
+    finished = [(seed, variant) for seed in plan.seeds for variant in plan.variants if plan.finished(seed, variant)]
     after = {(seed, variant): per_scene(plan.cell(seed, variant), "after") for seed, variant in finished}
     before = {seed: per_scene(plan.cell(seed, variant), "before") for seed, variant in finished}
     table: dict[str, dict[str, Any]] = {}
@@ -191,12 +189,13 @@ def _grpo_s(run: Path) -> float:
 def show(result: Mapping[str, Any]) -> str:
     """Two Markdown tables: what each variant gained, and how it differs from the base."""
     titles = list(FIGURES.values())
+    before = [f"{result['before'].get(name, float('nan')):.3f}" for name in FIGURES]
     lines = [
         f"{result['recipe']}, {result['steps']} steps, {result['test_scenes']} test scenes a seed, six rollouts each",
         "",
         f"| gained over SFT | seeds | {' | '.join(titles)} |",
         "|---" * (2 + len(titles)) + "|",
-        f"| SFT itself | | {' | '.join(f'{result["before"].get(name, float("nan")):.3f}' for name in FIGURES)} |",
+        f"| SFT itself | | {' | '.join(before)} |",
     ]
     for variant, row in result["table"].items():
         cells = [_cell(row[name]["gain"], row[name]["gain_by_seed"]) for name in FIGURES]
