@@ -24,7 +24,7 @@ def rollout_weights(rewards_GK: torch.Tensor, sharpness: float, centred: bool) -
     logits_GK = torch.where(scored_GK, sharpness * rewards_GK, -torch.inf)
     weights_GK = torch.nan_to_num(torch.softmax(logits_GK, dim=1), nan=0.0)
     if centred:
-        counts_G1 = scored_GK.sum(dim=1, keepdim=True).clamp(min=1)
+        counts_G1 = scored_GK.sum(dim=1, keepdim=True).clamp(min=1).to(weights_GK.dtype)
         weights_GK = torch.where(scored_GK, weights_GK - 1.0 / counts_G1, 0.0)
     return weights_GK
 

@@ -123,6 +123,7 @@ def per_scene(run: Path, label: str) -> dict[str, np.ndarray]:
     figures: dict[str, list[float]] = {name: [] for name in FIGURES}
     for identity in sorted(by_scene):
         siblings, expert = by_scene[identity], scenes[identity].future_T3
+        assert expert is not None, "every evaluated scene has one"
         completions = [completion_of_row(row) for row in siblings]
         missing = np.full((FUTURE_STEPS, 3), np.nan)
         poses = np.stack([missing if c.trajectory is None else c.trajectory.poses_T3 for c in completions])
