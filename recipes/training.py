@@ -14,6 +14,9 @@ from .stopping import StopFlag
 FAILURES = "failures/"
 """Prefix of the counts of failed judgements, `failures/<reward>/<cause>`."""
 
+GROUPS = {"groups/zero_variance": "groups of equal rewards", "groups/skipped": "groups skipped"}
+"""Counts of a step that are shown where they are not 0."""
+
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
@@ -59,11 +62,12 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
 
 
 def progress_note(logs: Mapping[str, Any], figure: str) -> str:
-    """One figure where it is known, and the judgements that failed in this step by reward and cause."""
+    """One figure where it is known, groups that said nothing, and failed judgements by reward and cause."""
     failures = [
         f"{name.removeprefix(FAILURES).replace('/', ' ')} {float(value):.0f}"
         for name, value in logs.items()
         if name.startswith(FAILURES) and float(value) > 0
     ]
     known = [f"{figure} {float(logs[figure]):.3f}"] if figure in logs else []
-    return ", ".join(known + ([f"failed: {', '.join(failures)}"] if failures else []))
+    groups = [f"{told} {float(logs[name]):.0f}" for name, told in GROUPS.items() if logs.get(name)]
+    return ", ".join(known + groups + ([f"failed: {', '.join(failures)}"] if failures else []))
