@@ -23,7 +23,7 @@ def curated_scenes(config: ScenesConfig, console: Console) -> list[Scene]:
     ConfigError where it is no such dataset, SceneError where the source does not have a scene of it.
     """
     ids, kept_as = read_curated(Path(str(config.curated)))
-    console.print(f"Curated scenes: {told(kept_as)}, from {config.curated}", soft_wrap=True)
+    console.print(f"Curated scenes: {told_kept(kept_as)}, from {config.curated}", soft_wrap=True)
     found = scenes_by_id(ids, config, console, label="train")
     return [found[identity] for identity in ids]
 
@@ -52,6 +52,6 @@ def read_curated(path: Path) -> tuple[list[str], Counter[str]]:
     return ids, Counter(table["kept_as"].to_pylist())
 
 
-def told(kept_as: Counter[str]) -> str:
+def told_kept(kept_as: Counter[str]) -> str:
     """How many scenes were kept as what, in words."""
     return ", ".join(f"{count} kept as {name}" for name, count in sorted(kept_as.items()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,13 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
                     bar.advance(0, note=told)
 
     return StepCallback()
+
+
+def group_counts(metrics: Iterable[Mapping[str, Any]], groups_per_step: int) -> dict[str, int]:
+    """Groups of a whole run, how many of them had equal rewards, and how many the difficulty filter skipped."""
+    steps = [row for row in metrics if all(name in row for name in GROUPS)]
+    counts = {name.removeprefix("groups/"): round(sum(float(row[name]) for row in steps)) for name in GROUPS}
+    return {"all": len(steps) * groups_per_step, **counts}
 
 
 def progress_note(logs: Mapping[str, Any], figure: str) -> str:

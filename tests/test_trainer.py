@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
 from tiny import TinyPolicy
 
 pytestmark = pytest.mark.engine
 
 K = 4
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 
 
 Parts = list[tuple[float | None, float | None]]
@@ -23,12 +28,14 @@ def build(
     folder: Path,
     parts: Parts | None = None,
     reasonings: int | None = None,
+    first: int = 0,
     **grpo: Any,
 ) -> Any:
     """A trainer whose rollouts are fixed references, and whose rewards are given by row number.
 
     With `parts`, the rewards of reasoning and trajectory apart, a rollout is its reference's first words, as many as
-    `reasonings` says, the closing token, and the other words as if they were a trajectory.
+    `reasonings` says, the closing token, and the other words as if they were a trajectory. Rows are numbered from
+    `first` on.
     """
     import torch
     from datasets import Dataset
@@ -56,7 +63,7 @@ def build(
         texts = [(*text[:reasonings], closing, *text[reasonings:]) for text in texts]
 
     def roll(batch: list[Any], trainer: Any) -> dict[str, Any]:
-        ids = [list(texts[i % len(texts)]) for i in range(len(batch))]
+        ids = [list(texts[i % len(texts)]) for i in range(first, first + len(batch))]
         prompt_ids = dialogue.token_ids([dialogue.prompt_text(p) for p in batch])
         return {
             "prompt_ids": [list(p) for p in prompt_ids],
@@ -65,7 +72,7 @@ def build(
         }
 
     def reward(completion_ids: list[Any], **columns: Any) -> list[float | None]:
-        return [rewards.get(i, 0.0) for i in range(len(completion_ids))]
+        return [rewards.get(i, 0.0) for i in range(first, first + len(completion_ids))]
 
     return PolicyTrainer(
         model=AutoModelForCausalLM.from_pretrained(policy.path),
@@ -412,3 +419,73 @@ def test_with_separate_credit_a_group_says_something_as_long_as_one_part_does(
     batch = generated(trainer)
     assert logged(trainer, "groups/skipped") == [1.0]
     assert batch["advantages"][:4, 0].tolist() == pytest.approx([0.866, -0.866] * 2, abs=1e-3)
+
+
+# several ranks
+
+RANK = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = [{root!r}, {tests!r}]
+import torch
+import torch.distributed as distributed
+import test_trainer as cases
+
+torch.set_num_threads(1)
+rank = int(os.environ["RANK"])
+policy = cases.tiny_at(Path({policy!r}))
+parts = cases.RANKED_PARTS[cases.K * rank : cases.K * (rank + 1)]
+trainer = cases.build(policy, cases.RANKED, Path({out!r}), parts, 3, first=cases.K * rank, **{settings!r})
+trainer.current_gradient_accumulation_steps = 1
+trainer.model.train()
+batch = trainer._generate_and_score_completions([dict(trainer.train_dataset[rank])] * cases.K)
+trainer._compute_loss(trainer.model, batch).backward()
+gradient = torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
+distributed.all_reduce(gradient)
+logged = {{name: trainer._metrics["train"][name] for name in ("groups/zero_variance", "groups/skipped")}}
+if rank == 0:
+    torch.save((gradient / 2, logged), {out!r} + "/gradient.pt")
+distributed.destroy_process_group()
+"""
+RANKED: dict[int, float | None] = {**WHOLE, 1: None}
+RANKED_PARTS: Parts = [PARTS[0], (None, None), *PARTS[2:]]
+
+
+def tiny_at(folder: Path) -> TinyPolicy:
+    """The policy that was saved in a folder."""
+    from ar1_rl.driving import TrajectoryCodec
+    from ar1_rl.policy.pretrained import load
+    from rollouts.dialogue import Dialogue
+
+    codec = TrajectoryCodec.compact()
+    return TinyPolicy(path=folder, dialogue=Dialogue.of(load(str(folder), "float32")[1], codec), scenes=tiny.scenes())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"credit": "split"},
+        {"credit": "weighted", "loss": "grpo", "kl_coef": 0.1, "scale_rewards": "batch"},
+        {"loss": "ar1", "kl_coef": 0.1},
+        {"smallest_reward_std": 1.1},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_two_ranks_with_a_group_each_have_the_gradient_of_one_with_both(
+    tiny_policy: TinyPolicy, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    import torch
+
+    script = tmp_path / "rank.py"
+    places = {"root": str(ROOT), "tests": str(TESTS), "policy": str(tiny_policy.path), "out": str(tmp_path)}
+    script.write_text(RANK.format(**places, settings=settings))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    ranks, logged_by_ranks = torch.load(tmp_path / "gradient.pt")
+    trainer = build(tiny_at(tiny_policy.path), RANKED, tmp_path, RANKED_PARTS, 3, **settings)
+    one = gradient(trainer)
+    assert one.abs().max() > 0
+    assert (one - ranks).norm() < 1e-5 * one.norm()
+    assert logged_by_ranks == {name: logged(trainer, name) for name in logged_by_ranks}
