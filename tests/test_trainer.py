@@ -172,6 +172,17 @@ def test_a_batch_in_which_nothing_was_scored_moves_nothing(tiny_policy: TinyPoli
     assert gradient(trainer).abs().max() == 0
 
 
+def test_with_one_update_a_batch_the_ratio_of_a_whole_rollout_makes_no_difference(
+    tiny_policy: TinyPolicy, tmp_path: Path
+) -> None:
+    import torch
+
+    given: dict[int, float | None] = {i: float(i % 5) for i in range(8)}
+    by_token, by_rollout = (gradient(build(tiny_policy, given, tmp_path, loss=loss)) for loss in ("grpo", "gspo"))
+    assert by_token.abs().max() > 0
+    assert torch.allclose(by_token, by_rollout, rtol=1e-4, atol=1e-7)
+
+
 def test_the_paper_s_loss_in_two_passes_has_the_gradient_of_one(tiny_policy: TinyPolicy, tmp_path: Path) -> None:
     import torch
 
