@@ -76,6 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     sft.add_argument("overrides", nargs="*", metavar="key.path=value")
     _run_flags(sft, out=None)
 
+    curate = verb("curate", _curate, "find the scenes on which policy and reward disagree, and write a dataset of them")
+    curate.add_argument("config", help="a YAML file, or the name of a shipped recipe")
+    curate.add_argument("overrides", nargs="*", metavar="key.path=value")
+    curate.add_argument("--policy", type=Path, metavar="FOLDER", help="the policy that is asked (key: curate.policy)")
+    curate.add_argument("--out", type=Path, required=True, metavar="DATASET", help="folder of scores and kept scenes")
+    curate.add_argument("--shard", metavar="I/N", help="only shard I of N, from 0 (keys: curate.shard, curate.shards)")
+    curate.add_argument("--merge", action="store_true", help="only choose and write, from the scores of all shards")
+
     recipes = verb("recipes", _recipes, "list, show or copy the shipped recipes")
     recipes.add_argument("action", choices=("list", "show", "copy"))
     recipes.add_argument("name", nargs="?")
@@ -186,6 +194,30 @@ def _resume_line(options: argparse.Namespace, out: Path) -> str:
     verb = "quickstart" if options.run is _quickstart else f"{options.run.__name__.strip('_')} {options.config}"
     seed = [f"--seed {options.seed}"] if options.run is _quickstart else []
     return " ".join(["ar1-rl", verb, *options.overrides, *seed, f"--out {out}", "--resume"])
+
+
+def _curate(options: argparse.Namespace) -> int:
+    settings = [f"curate.policy={options.policy}"] if options.policy is not None else []
+    if options.shard is not None:
+        shard, slash, shards = options.shard.partition("/")
+        if not (slash and shard.isdigit() and shards.isdigit()):
+            raise ConfigError(f"--shard: got {options.shard!r}, allowed is I/N, for instance 0/4")
+        settings += [f"curate.shard={shard}", f"curate.shards={shards}"]
+    config = _load(catalogue.path_of(options.config), [*options.overrides, *settings])
+    quiet_libraries()
+    from .curate import curate
+    from .stopping import Stopped, stop_on_signal
+
+    console = run_console()
+    with stop_on_signal() as stop:
+        try:
+            curate(config, options.out, console, stop, merge_only=options.merge)
+        except Stopped as reason:
+            console.print(
+                f"{reason}; every finished batch is in {options.out}. The same command goes on", soft_wrap=True
+            )
+            return EXIT_STOPPED
+    return 0
 
 
 def _recipes(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from ar1_rl.scenes import load_scenes
 from ar1_rl.scenes.faults import LabelledTrace, plant_faults
 from ar1_rl.scenes.synthetic import generate_scenes
 
+from .curated import curated_scenes
 from .run_config import RunConfig
 from .sft import Example
 
@@ -31,6 +32,7 @@ class Corpus:
     examples: list[Example]
     """SFT traces; empty if the run has no SFT."""
     rl: list[Scene]
+    """Scenes of the train split, or the curated ones among them."""
     validation: list[Scene]
     test: list[Scene]
     skipped: Counter[str]
@@ -42,18 +44,21 @@ def load_corpus(config: RunConfig, console: Console) -> Corpus:
     skipped: Counter[str] = Counter()
     splits: dict[Split, list[Scene]] = {}
     for split in SPLITS:
+        if split == "train" and config.scenes.curated is not None and config.sft is None:
+            continue
         splits[split], left_out = load_split(config, split, console)
         skipped += left_out
     if skipped:
         console.print("Left out of the logs: " + ", ".join(f"{reason} {n}" for reason, n in sorted(skipped.items())))
-    _check_apart(splits)
+    practice = splits["train"] if config.scenes.curated is None else curated_scenes(config.scenes, console)
+    _check_apart({**splits, "train": [*splits.get("train", ()), *practice]})
     console.print("Scenes: " + ", ".join(f"{split} {len(scenes)}" for split, scenes in splits.items()))
     rng = np.random.default_rng([config.seed, 1])
     wanted = config.grpo.steps * config.grpo.scenes_per_step
-    order = rng.permutation(len(splits["train"]))[:wanted]
+    order = rng.permutation(len(practice))[:wanted]
     return Corpus(
-        examples=_examples(config, splits["train"], console),
-        rl=[splits["train"][i] for i in order],
+        examples=_examples(config, splits.get("train", []), console),
+        rl=[practice[i] for i in order],
         validation=splits["validation"],
         test=splits["test"],
         skipped=skipped,

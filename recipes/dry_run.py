@@ -17,7 +17,7 @@ from ar1_rl.driving import Completion, Scene, Trajectory
 from ar1_rl.policy.config import codec_by_name
 from rewards.costs import told
 from rewards.critic.cost import Estimate
-from rewards.mix import Mix
+from rewards.mix import PARTS, Mix
 from rewards.terms import Term
 from rollouts import vectorised
 from rollouts.describe import describe
@@ -25,6 +25,7 @@ from rollouts.dialogue import text_of
 from rollouts.prompts import prompt_builder
 
 from .corpus import load_split
+from .curated import read_curated, told_kept
 from .run_config import RunConfig
 
 TRIED_SCENES = 8
@@ -45,7 +46,8 @@ def dry_run(config: RunConfig, console: Console) -> int:
     scored = mix.score([_expert(scene) for scene in driven], driven)
     table.add_row("rewards", ", ".join(f"{term.name} x {term.weight:g}" for term in mix.terms))
     table.add_row("reward of the expert", ", ".join("-" if m.value is None else f"{m.value:.2f}" for m in scored))
-    for name, result in (_failures(mix) | _arithmetic(config) | _costs(config, mix, driven)).items():
+    rows = _learning(config, mix) | _failures(mix) | _arithmetic(config) | _costs(config, mix, driven)
+    for name, result in rows.items():
         table.add_row(name, result)
     missing = _missing(config)
     table.add_row("missing on this machine", "; ".join(missing) or "nothing")
@@ -83,6 +85,20 @@ def _arithmetic(config: RunConfig) -> dict[str, str]:
         "rollouts in all": f"{per_step * grpo.steps} in {grpo.steps} steps",
         "tokens left for reasoning": f"{room} of {config.rollouts.max_completion_tokens}",
     }
+
+
+def _learning(config: RunConfig, mix: Mix) -> dict[str, str]:
+    """What a step learns from, where that is not everything alike."""
+    grpo, rows = config.grpo, {}
+    if config.scenes.curated is not None:
+        rows["curated scenes"] = told_kept(read_curated(Path(config.scenes.curated))[1])
+    if grpo.credit != "shared":
+        for part in PARTS:
+            names = [term.name for term in mix.terms if term.weight and term.credit in (part, "both")]
+            rows[f"credit of the {part}"] = ", ".join(names) or "no reward: its tokens only learn to be decodable"
+    if grpo.smallest_reward_std is not None:
+        rows["groups skipped"] = f"those whose rewards' standard deviation is at most {grpo.smallest_reward_std:g}"
+    return rows
 
 
 def _failures(mix: Mix) -> dict[str, str]:

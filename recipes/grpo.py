@@ -45,6 +45,7 @@ class RolloutLoop:
     policy: Policy | None = None
     """Set once the trainer has built its engine."""
     pending: Sequence[Rollout] = ()
+    mixed: Sequence[MixedScore] = ()
 
     def sample(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
         """TRL's rollout function: one completion a row of the batch, which repeats each scene K times."""
@@ -70,8 +71,13 @@ class RolloutLoop:
 
     def record(self, completions: Sequence[Completion], mixed: Sequence[MixedScore]) -> None:
         """Write the batch to disk with its rewards."""
+        self.mixed = mixed
         rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(self.pending, mixed, strict=True)]
         self.store.write(f"train-{self.pending[0].step:06d}", rows)
+
+    def part_rewards(self) -> list[tuple[float | None, float | None]]:
+        """What reasoning and trajectory of each rollout of the batch just scored are worth."""
+        return [(m.text_value, m.trajectory_value) for m in self.mixed]
 
 
 class PolicyTraining:
@@ -115,6 +121,8 @@ class PolicyTraining:
                 processing_class=tokenizer,
                 rollout_func=self.loop.sample,
                 policy_config=config.grpo,
+                part_rewards=self.loop.part_rewards,
+                reasoning_end=self.dialogue.layout.cot_end,
             )
         silence(self.trainer)
         self.engine = self._engine()

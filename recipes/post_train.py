@@ -25,6 +25,7 @@ from .run_config import RunConfig
 from .run_folder import RunFolder
 from .sft import fine_tune
 from .stopping import StopFlag
+from .training import group_counts
 
 BEFORE_GRPO = -1
 """As a step: the validation before the first step has number 0."""
@@ -63,8 +64,12 @@ def post_train(
         after = _evaluate(training, corpus, "after", config.grpo.steps, console, stop)
     summary = summarise(config, corpus, before, after, clock)
     summary["costs"] = {name: figures(usage) for name, usage in training.reward.costs.items()}
+    summary["groups"] = groups = group_counts(folder.read_metrics(), config.grpo.scenes_per_step)
     folder.write_json("summary.json", summary)
     show(summary, folder, corpus.test, before, after, console)
+    console.print(
+        f"Groups of equal rewards: {groups['zero_variance']} of {groups['all']}; skipped: {groups['skipped']}"
+    )
     for name, usage in training.reward.costs.items():
         console.print(f"{name}: {told(usage)}, {usage.request_s / 60:,.1f} min of requests")
 

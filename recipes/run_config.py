@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from ar1_rl.config import ConfigModel
+from ar1_rl.curation.config import CurateConfig
 from ar1_rl.grpo.config import GrpoConfig
 from ar1_rl.plugins import is_spec
 from ar1_rl.policy.config import PolicyConfig
@@ -34,6 +35,9 @@ class ScenesConfig(ConfigModel):
     """Between the windows that are cut from one real log."""
     held_out: tuple[str, ...] = Field((), strict=False)
     """Real logs kept whole for the test split; unset: the library's own split by log."""
+    curated: str | None = None
+    """What `ar1-rl curate` wrote, a folder or its scenes.parquet: GRPO practises on these scenes of the source, in
+    place of the train split, which SFT still learns from."""
 
     @model_validator(mode="after")
     def _source_is_known(self) -> ScenesConfig:
@@ -95,6 +99,7 @@ class RunConfig(ConfigModel):
     rollouts: RolloutsConfig = RolloutsConfig()
     rewards: MixConfig
     grpo: GrpoConfig = GrpoConfig()
+    curate: CurateConfig = CurateConfig()
     eval: EvalConfig = EvalConfig()
 
     @field_validator("rewards")

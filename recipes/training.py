@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,9 @@ from .stopping import StopFlag
 
 FAILURES = "failures/"
 """Prefix of the counts of failed judgements, `failures/<reward>/<cause>`."""
+
+GROUPS = {"groups/zero_variance": "groups of equal rewards", "groups/skipped": "groups skipped"}
+"""Counts of a step that are shown where they are not 0."""
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -58,12 +61,20 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
     return StepCallback()
 
 
+def group_counts(metrics: Iterable[Mapping[str, Any]], groups_per_step: int) -> dict[str, int]:
+    """Groups of a whole run, how many of them had equal rewards, and how many the difficulty filter skipped."""
+    steps = [row for row in metrics if all(name in row for name in GROUPS)]
+    counts = {name.removeprefix("groups/"): round(sum(float(row[name]) for row in steps)) for name in GROUPS}
+    return {"all": len(steps) * groups_per_step, **counts}
+
+
 def progress_note(logs: Mapping[str, Any], figure: str) -> str:
-    """One figure where it is known, and the judgements that failed in this step by reward and cause."""
+    """One figure where it is known, groups that said nothing, and failed judgements by reward and cause."""
     failures = [
         f"{name.removeprefix(FAILURES).replace('/', ' ')} {float(value):.0f}"
         for name, value in logs.items()
         if name.startswith(FAILURES) and float(value) > 0
     ]
     known = [f"{figure} {float(logs[figure]):.3f}"] if figure in logs else []
-    return ", ".join(known + ([f"failed: {', '.join(failures)}"] if failures else []))
+    groups = [f"{told} {float(logs[name]):.0f}" for name, told in GROUPS.items() if logs.get(name)]
+    return ", ".join(known + groups + ([f"failed: {', '.join(failures)}"] if failures else []))

@@ -15,6 +15,9 @@ from .score import Score
 Needs = Literal["text", "trajectory"]
 """What must be there before a reward can be asked: the reasoning, or a decoded trajectory."""
 
+Credit = Literal["text", "trajectory", "both"]
+"""Whose doing a reward judges: the reasoning's, the trajectory's, or how the two fit together."""
+
 
 class Reward(Protocol):
     """A built-in reward. Of a user's own callable only `__call__` is asked for; see `terms.Term`."""

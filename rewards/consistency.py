@@ -23,7 +23,7 @@ from ar1_rl.driving.motion import MOTION_THRESHOLDS, Motion, MotionThresholds, r
 from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError, CriticError
 
-from .base import BatchReward, Needs
+from .base import BatchReward, Credit, Needs
 from .claims_llm import Ask, extract_claims, prompt_hash
 from .score import Score
 
@@ -51,6 +51,7 @@ class Consistency(BatchReward):
     thresholds: CarryingOutThresholds = THRESHOLDS
     name: str = "consistency"
     needs: ClassVar[Needs] = "trajectory"
+    credit: ClassVar[Credit] = "both"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from ar1_rl.config import ConfigModel, check_config
 from ar1_rl.errors import ConfigError
 from ar1_rl.plugins import construct, is_spec, load_callable, nearest
 
-from .base import Needs
+from .base import Credit, Needs
 from .comfort import Comfort, Jerk
 from .consistency import Consistency
 from .critic.factory import critic
@@ -69,6 +69,8 @@ class TermConfig(ConfigModel):
     gate: GateConfig | None = None
     needs: Needs | None = None
     """When a reward of one's own can be asked; unset: its attribute `needs`, else "trajectory"."""
+    credit: Credit | None = None
+    """Whose tokens it moves where grpo.credit is not `shared`; unset: its attribute `credit`, else what it needs."""
     range: tuple[float, float] | None = Field(None, strict=False)
     """Lowest and highest value of a reward of one's own; unset: its attribute `value_range`, else 0 to 1."""
     per_group: bool | None = None
@@ -203,6 +205,7 @@ def _term(config: TermConfig) -> Term:
         failure_value=config.failure_value,
         gate=None if config.gate is None else Gate(config.gate.closes_at, config.gate.name),
         needs=config.needs,
+        credit=config.credit,
         value_range=config.range,
         per_group=config.per_group,
     )

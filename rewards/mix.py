@@ -10,6 +10,10 @@ What a completion gets, first match wins:
 
 An optional term that could not be judged for one decodable sibling is left out for all siblings of that scene in the
 batch, so that siblings are always compared on the same terms; the other weights stay as they are.
+
+Beside the whole there are its parts, for a trainer that credits tokens apart: the sum over the terms that judge the
+reasoning, and that over the terms that judge the trajectory. A term that judges how they fit together (`credit: both`)
+counts in full for both. A value from 1. or 3. lies as far below the lowest sum of each part as below that of the whole.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError, RewardError
 
 from .asking import Request, ask_all
+from .base import Credit
 from .calling import BackgroundLoop
 from .failures import FailureCounts, FailureLimits
 from .score import Score
@@ -37,6 +42,13 @@ UNDECODABLE_MARGIN = 0.1
 
 Outcome = Literal["scored", "undecodable", "dropped", "gated", "unjudged"]
 
+PARTS: tuple[Credit, ...] = ("text", "trajectory")
+
+Values = tuple[float | None, float | None, float | None]
+"""Of the whole, of the reasoning, and of the trajectory."""
+
+NOTHING: Values = (None, None, None)
+
 
 @dataclass(frozen=True)
 class MixedScore:
@@ -46,6 +58,10 @@ class MixedScore:
     scores: dict[str, Score]
     outcome: Outcome
     why: str = ""
+    text_value: float | None = None
+    """What the terms that judge the reasoning add up to; None where `value` is."""
+    trajectory_value: float | None = None
+    """Likewise of the trajectory."""
 
 
 class Mix:
@@ -114,8 +130,8 @@ class Mix:
         group_B = _group_numbers(scenes)
         names = [term.name for term in self.terms]
         return [
-            MixedScore(value, dict(zip(names, scores, strict=True)), outcome, why)
-            for scores, (value, outcome, why) in zip(
+            MixedScore(values[0], dict(zip(names, scores, strict=True)), outcome, why, *values[1:])
+            for scores, (values, outcome, why) in zip(
                 zip(*by_term, strict=True), self._combine(by_term, decodable_B, group_B), strict=True
             )
         ]
@@ -178,10 +194,10 @@ class Mix:
 
     def _combine(
         self, by_term: list[list[Score]], decodable_B: np.ndarray, group_B: np.ndarray
-    ) -> list[tuple[float | None, Outcome, str]]:
-        """Value, outcome and why of each row, in the order of precedence given at the top of this file."""
+    ) -> list[tuple[Values, Outcome, str]]:
+        """Values, outcome and why of each row, in the order of precedence given at the top of this file."""
         rows = len(decodable_B)
-        total_B = np.zeros(rows)
+        total_B3 = np.zeros((rows, 1 + len(PARTS)))
         unjudged, gated, dropped = (_Reasons(rows) for _ in range(3))
         for term, scores in zip(self.terms, by_term, strict=True):
             value_B = np.array([np.nan if score.value is None else score.value for score in scores], dtype=float)
@@ -198,14 +214,25 @@ class Mix:
                 gated.add(closed_B, f"closed by {term.gate.name or term.name}")
             if term.weight:
                 added_B = term.weight * (value_B - term.offset) / term.scale
-                total_B += np.where(left_out_B | np.isnan(value_B), 0.0, added_B)
-        precedence: tuple[tuple[_Reasons, float | None, Outcome], ...] = (
-            (_Reasons.where(~decodable_B, "no trajectory could be decoded"), self.undecodable_value, "undecodable"),
-            (dropped, None, "dropped"),
-            (gated, self.gate_value, "gated"),
-            (unjudged, None, "unjudged"),
+                counts_3 = [True, *(term.credit in (part, "both") for part in PARTS)]
+                total_B3 += np.where(left_out_B | np.isnan(value_B), 0.0, added_B)[:, None] * counts_3
+        undecodable = _Reasons.where(~decodable_B, "no trajectory could be decoded")
+        precedence: tuple[tuple[_Reasons, Values, Outcome], ...] = (
+            (undecodable, self._below(self.undecodable_value), "undecodable"),
+            (dropped, NOTHING, "dropped"),
+            (gated, self._below(self.gate_value), "gated"),
+            (unjudged, NOTHING, "unjudged"),
         )
-        return [_first(precedence, row, total) for row, total in enumerate(total_B.tolist())]
+        totals = [(whole, text, trajectory) for whole, text, trajectory in total_B3.tolist()]
+        return [_first(precedence, row, values) for row, values in enumerate(totals)]
+
+    def _lowest_part(self, part: Credit) -> float:
+        return sum(term.contribution_range[0] for term in self.terms if term.credit in (part, "both"))
+
+    def _below(self, value: float) -> Values:
+        """A fixed value of the whole, and as much below the lowest sum of each part."""
+        text, trajectory = (self._lowest_part(part) + (value - self.lowest) for part in PARTS)
+        return value, text, trajectory
 
 
 class _Reasons:
@@ -226,12 +253,12 @@ class _Reasons:
 
 
 def _first(
-    precedence: tuple[tuple[_Reasons, float | None, Outcome], ...], row: int, total: float
-) -> tuple[float | None, Outcome, str]:
-    for reasons, value, outcome in precedence:
+    precedence: tuple[tuple[_Reasons, Values, Outcome], ...], row: int, totals: Values
+) -> tuple[Values, Outcome, str]:
+    for reasons, values, outcome in precedence:
         if reasons.why[row]:
-            return value, outcome, reasons.why[row]
-    return total, "scored", ""
+            return values, outcome, reasons.why[row]
+    return totals, "scored", ""
 
 
 def _group_numbers(scenes: Sequence[Scene]) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from ar1_rl.errors import ConfigError
 
-from .base import Needs
+from .base import Credit, Needs
 
 OnFailure = Literal["abstain", "drop_group", "value", "raise"]
 """What a failed judge means for its completion: not judged, siblings not judged either, a fixed value, or stop."""
@@ -36,8 +36,8 @@ class Term:
 
     `reward` is any callable `(completion, scene) -> Score | float | None`, sync or async, or, with an attribute
     `per_group = True`, `(completions, scene) -> list` over the siblings of a scene. What is not given here is read off
-    the reward's attributes `name`, `needs`, `value_range`, `per_group`, else: its function name, "trajectory", (0, 1),
-    False.
+    the reward's attributes `name`, `needs`, `credit`, `value_range`, `per_group`, else: its function name,
+    "trajectory", what it needs, (0, 1), False.
     """
 
     reward: Any
@@ -53,6 +53,8 @@ class Term:
     failure_value: float | None = None
     gate: Gate | None = None
     needs: Needs | None = None
+    credit: Credit | None = None
+    """Whose doing it judges, where the tokens of reasoning and trajectory are credited apart."""
     value_range: tuple[float, float] | None = None
     per_group: bool | None = None
     """Whether the reward is called with all siblings of a scene."""
@@ -68,7 +70,14 @@ class Term:
         if required is None:
             required = self.weight != 0 or self.gate is not None
         per_group = bool(getattr(inner, "per_group", False)) if self.per_group is None else self.per_group
-        read_off = {"name": name, "needs": needs, "value_range": bounds, "required": required, "per_group": per_group}
+        read_off = {
+            "name": name,
+            "needs": needs,
+            "credit": self.credit or getattr(inner, "credit", needs),
+            "value_range": bounds,
+            "required": required,
+            "per_group": per_group,
+        }
         for field, value in read_off.items():
             object.__setattr__(self, field, value)
         faults = self._faults()
@@ -86,6 +95,8 @@ class Term:
             faults.append(f"offset: got {self.offset}, allowed a finite number")
         if self.needs not in get_args(Needs):
             faults.append(f"needs: got {self.needs!r}, allowed {get_args(Needs)}")
+        if self.credit not in get_args(Credit):
+            faults.append(f"credit: got {self.credit!r}, allowed {get_args(Credit)}")
         if self.on_failure not in get_args(OnFailure):
             faults.append(f"on_failure: got {self.on_failure!r}, allowed {get_args(OnFailure)}")
         methods = [method for method in STATE_METHODS if callable(getattr(self.inner, method, None))]

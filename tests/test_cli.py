@@ -41,6 +41,15 @@ def test_a_dry_run_checks_data_rewards_and_arithmetic_without_a_model(capsys: py
     assert "no model was loaded" in told
 
 
+def test_a_dry_run_tells_which_rewards_move_which_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    filters = ["grpo.credit=split", "grpo.smallest_reward_std=0.05", "rewards.terms.5.credit=trajectory"]
+    assert main(["quickstart", "--dry-run", *filters]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "credit of the text consistency, critic " in told
+    assert "credit of the trajectory consistency, imitation, safety, format " in told
+    assert "standard deviation is at most 0.05" in told
+
+
 def test_a_dry_run_finds_a_reward_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quickstart", "--dry-run", "rewards.terms.0.reward=my_reward.py:smooth"]) == 2
     assert "there is no file" in capsys.readouterr().out

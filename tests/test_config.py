@@ -101,3 +101,21 @@ def test_a_fault_habit_with_a_wording_that_its_fault_does_not_know_is_refused() 
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="nearest: quickstart"):
         catalogue.path_of("quickstrat")
+
+
+@pytest.mark.parametrize("loss", ["ar1", "gspo"])
+@pytest.mark.parametrize("credit", ["split", "weighted"])
+def test_separate_credit_with_a_loss_over_whole_rollouts_is_refused_with_what_to_do(loss: str, credit: str) -> None:
+    raw = {"recipe": "x", "rewards": TERMS, "grpo": {"loss": loss, "credit": credit}}
+    with pytest.raises(ConfigError) as caught:
+        check_config(RunConfig, raw, source="run.yaml")
+    message = str(caught.value)
+    assert f"credit: got '{credit}' with loss '{loss}'" in message
+    assert "allowed with it is 'shared'" in message
+    assert "dapo, grpo, dr_grpo, bnpo, cispo, sapo" in message
+
+
+def test_separate_credit_goes_with_every_loss_by_token() -> None:
+    for loss in ("dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"):
+        raw = {"recipe": "x", "rewards": TERMS, "grpo": {"loss": loss, "credit": "split"}}
+        assert check_config(RunConfig, raw, source="run.yaml").grpo.credit == "split"

@@ -13,7 +13,7 @@ import pytest
 from driving_cases import a_scene, driven, straight
 
 from ar1_rl.errors import ConfigError, RewardError
-from recipes.training import progress_note
+from recipes.training import group_counts, progress_note
 from rewards import CompositeReward, Format, Mix, Term
 from rewards.failures import FailureCounts, FailureLimits, FailureWindow
 from rewards.loading import build_mix
@@ -161,6 +161,14 @@ def test_progress_shows_failures_beside_the_reward():
     assert progress_note(logs, "reward") == "reward 0.500, failed: critic TimeoutError 3"
     assert progress_note({"loss": 1.25}, "loss") == "loss 1.250"
     assert progress_note({"failures/critic/Transport": 8.0}, "reward") == "failed: critic Transport 8", "all of them"
+
+
+def test_groups_that_said_nothing_are_shown_beside_the_reward_and_counted_over_the_run():
+    logs = {"reward": 0.5, "groups/zero_variance": 3.0, "groups/skipped": 0.0}
+    assert progress_note(logs, "reward") == "reward 0.500, groups of equal rewards 3"
+    assert "groups skipped 2" in progress_note({**logs, "groups/skipped": 2.0}, "reward")
+    lines = [logs, {"stage": "sft", "loss": 1.0}, {**logs, "groups/skipped": 2.0}, {"validation/reward": 0.1}]
+    assert group_counts(lines, groups_per_step=24) == {"all": 48, "zero_variance": 6, "skipped": 2}
 
 
 # several ranks

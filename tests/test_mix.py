@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ar1_rl.errors import ConfigError, RewardError
 from rewards import Collision, Format, Gate, Imitation, Mix, Safety, Score, Term
+from rewards.consistency import Consistency
 
 SCENE = a_scene()
 NAN = float("nan")
@@ -411,3 +412,77 @@ def test_two_terms_of_one_name_and_no_terms_are_refused():
         Mix([Term(reward=Format()), Term(reward=Format())])
     with pytest.raises(ConfigError, match="no terms"):
         Mix([])
+
+
+# parts, for a trainer that credits reasoning and trajectory apart
+
+
+def parts(mix, completions, scenes=None):
+    return [(m.text_value, m.trajectory_value) for m in mix.score(completions, scenes or [SCENE] * len(completions))]
+
+
+def consisting(**settings):
+    """Text says its number, the trajectory ends 11 m late or not at all; how they fit is 0.5."""
+    return Mix(
+        [
+            Term(reward=says(None), name="critic", weight=0.5),
+            Term(reward=Imitation(clip_m=5.0), weight=2.0, scale=5.0),
+            Term(reward=says(0.5, needs="trajectory", credit="both"), name="fits", weight=3.0),
+            Term(reward=Format(), weight=0.0),
+        ],
+        **settings,
+    )
+
+
+def test_each_part_is_the_sum_of_the_terms_that_judge_it_and_what_judges_both_counts_in_full_for_both():
+    (mixed,) = consisting().score([driven(straight(11.0), "4")], [SCENE])
+    assert mixed.text_value == pytest.approx(0.5 * 4.0 + 3.0 * 0.5)
+    assert mixed.trajectory_value == pytest.approx(2.0 * -3.25 / 5.0 + 3.0 * 0.5)
+    assert mixed.value == pytest.approx(0.5 * 4.0 + 2.0 * -3.25 / 5.0 + 3.0 * 0.5)
+
+
+def test_a_reward_judges_what_it_needs_unless_it_says_or_is_told_otherwise():
+    assert [Term(reward=r).credit for r in (Format(), Imitation(), Consistency())] == ["text", "trajectory", "both"]
+    assert Term(reward=says(0.0, credit="both")).credit == "both"
+    assert Term(reward=Consistency(), credit="text").credit == "text"
+    with pytest.raises(ConfigError, match=r"credit: got 'words', allowed \('text', 'trajectory', 'both'\)"):
+        Term(reward=Format(), credit="words")
+
+
+def test_an_undecodable_completion_lies_as_far_below_each_part_as_below_the_whole():
+    mix = consisting()
+    low, high = -0.5 * 10.0 - 2.0 - 3.0 * 10.0, 0.5 * 10.0 + 3.0 * 10.0
+    assert (mix.lowest, mix.highest) == pytest.approx((low, high))
+    below = 0.1 * (high - low)
+    assert parts(mix, [undecodable("3")]) == [pytest.approx((-35.0 - below, -32.0 - below))]
+
+
+def test_a_closed_gate_closes_both_parts():
+    mix = Mix([Term(reward=says(None), name="a", weight=0.5), Term(reward=Imitation(clip_m=5.0), gate=Gate(-4.0))])
+    assert parts(mix, [driven(straight(50.0), "2")]) == [pytest.approx((-5.0, -4.0))]
+    lower = Mix(mix.terms, gate_value=-12.0)
+    assert parts(lower, [driven(straight(50.0), "2")]) == [pytest.approx((-8.0, -7.0))]
+
+
+def test_a_completion_that_is_not_judged_has_no_parts_and_a_term_left_out_is_left_out_of_its_part():
+    silent = Term(reward=says(None, needs="text"), name="critic")
+    mix = Mix([silent, Term(reward=Imitation(clip_m=5.0))])
+
+    def mute(completion, scene):
+        return None if completion.reasoning == "-" else 1.0
+
+    mixed = Mix([Term(reward=mute, needs="text"), Term(reward=Imitation(clip_m=5.0))])
+    assert parts(mixed, spoken("-", "4")) == [(None, None), pytest.approx((1.0, 0.0))]
+    optional = Mix([Term(reward=mute, needs="text", required=False), Term(reward=Imitation(clip_m=5.0))])
+    assert parts(optional, spoken("-", "4")) == [pytest.approx((0.0, 0.0))] * 2
+    assert parts(mix, spoken("4", "2")) == [pytest.approx((4.0, 0.0)), pytest.approx((2.0, 0.0))]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=2), st.floats(0.1, 5))
+def test_better_words_never_lower_a_part_and_every_part_of_an_undecodable_one_is_lowest(values, weight):
+    mix = Mix([Term(reward=says(None), name="a", weight=weight), Term(reward=Imitation(clip_m=5.0))])
+    worse, better = parts(mix, spoken(*sorted(values)))
+    lost = parts(mix, [undecodable("9")])[0]
+    assert worse[0] <= better[0] and worse[1] == better[1]
+    assert lost[0] < worse[0] and lost[1] < worse[1]

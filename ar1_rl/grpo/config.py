@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,12 @@ from ..config import ConfigModel
 
 LossName = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "gspo", "ar1"]
 """TRL's losses by TRL's names (`gspo` is its sequence-level ratio), and `ar1`, Eq. 10 of the paper."""
+
+SEQUENCE_LOSSES: tuple[LossName, ...] = ("gspo", "ar1")
+"""Losses that weigh a rollout as a whole, so that its tokens cannot be credited apart."""
+
+CreditName = Literal["shared", "split", "weighted"]
+RewardScale = Literal["group", "batch", "none"]
 
 
 class GrpoConfig(ConfigModel):
@@ -31,13 +37,31 @@ class GrpoConfig(ConfigModel):
     sharpness: float = Field(2.0, gt=0.0)
     """Eq. 10's beta: how strongly the best of a group is preferred. Only the loss `ar1` uses it."""
     centred: bool = True
-    """Subtract 1/K from Eq. 10's weights: the same expected gradient with less variance."""
+    """Subtract 1/K from Eq. 10's weights of the likelihood: the same expected gradient with less variance."""
+    credit: CreditName = "shared"
+    """Which rewards a token answers for. `shared`: all. `split`: a token of the reasoning for those that judge the
+    reasoning, one of the trajectory for those that judge the trajectory. `weighted`: some of both."""
+    credit_weight: float = Field(0.5, ge=0.0, le=1.0)
+    """Of `split` in the mixture `weighted`: 0 would be `shared`, 1 `split`."""
+    smallest_reward_std: float | None = Field(None, ge=0.0)
+    """Groups whose rewards have no larger standard deviation are left out of the update: too easy, too hard, or noise
+    of the judge. 0: groups of equal rewards. Unset: every group counts."""
     clip_low: float = Field(0.2, gt=0.0)
     clip_high: float = Field(0.2, gt=0.0)
-    scale_rewards: Literal["group", "batch", "none"] = "group"
+    scale_rewards: RewardScale = "group"
     """Divide advantages by the standard deviation of the group, of the batch, or not at all (the paper)."""
     evaluate_every: int = Field(40, ge=1)
     """Steps between evaluations on the validation split; the best checkpoint is kept."""
+
+    @model_validator(mode="after")
+    def _loss_can_credit_tokens(self) -> GrpoConfig:
+        if self.credit != "shared" and self.loss in SEQUENCE_LOSSES:
+            others = ", ".join(name for name in get_args(LossName) if name not in SEQUENCE_LOSSES)
+            raise ValueError(
+                f"credit: got {self.credit!r} with loss {self.loss!r}, which weighs a rollout as a whole; allowed with "
+                f"it is 'shared', and {self.credit!r} goes with a loss by token: {others}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _passes_divide_the_step(self) -> GrpoConfig:

@@ -24,7 +24,7 @@ def rollout_weights(rewards_GK: torch.Tensor, sharpness: float, centred: bool) -
     logits_GK = torch.where(scored_GK, sharpness * rewards_GK, -torch.inf)
     weights_GK = torch.nan_to_num(torch.softmax(logits_GK, dim=1), nan=0.0)
     if centred:
-        counts_G1 = scored_GK.sum(dim=1, keepdim=True).clamp(min=1)
+        counts_G1 = scored_GK.sum(dim=1, keepdim=True).clamp(min=1).to(weights_GK.dtype)
         weights_GK = torch.where(scored_GK, weights_GK - 1.0 / counts_G1, 0.0)
     return weights_GK
 
@@ -34,16 +34,21 @@ def weighted_likelihood_loss(
     reference_logprobs_BT: torch.Tensor | None,
     mask_BT: torch.Tensor,
     weights_B: torch.Tensor,
+    kl_weights_B: torch.Tensor,
     kl_coef: float,
 ) -> torch.Tensor:
-    """Sum over the rows of -w (log pi - kl_coef KL), where log pi is the sum over the tokens of a rollout.
+    """Sum over the rows of -(w log pi - w' kl_coef KL), where log pi is the sum over the tokens of a rollout.
+
+    `weights_B` may be centred, `kl_weights_B` are never: the score function has mean zero, so that a constant beside
+    log pi changes no expectation, while the divergence has a gradient of its own, and a rollout below average would
+    be pushed away from the reference.
 
     KL is the k3 estimator per token (exp(d) - d - 1 with d = log pi_ref - log pi), summed over the tokens.
     """
-    objective_B = (logprobs_BT * mask_BT).sum(dim=1)
+    loss = -(weights_B * (logprobs_BT * mask_BT).sum(dim=1)).sum()
     if kl_coef > 0.0:
         if reference_logprobs_BT is None:
             raise ValueError("kl_coef > 0 needs the reference policy's log-probabilities")
         gap_BT = reference_logprobs_BT - logprobs_BT
-        objective_B = objective_B - kl_coef * ((gap_BT.exp() - gap_BT - 1.0) * mask_BT).sum(dim=1)
-    return -(weights_B * objective_B).sum()
+        loss = loss + kl_coef * (kl_weights_B * ((gap_BT.exp() - gap_BT - 1.0) * mask_BT).sum(dim=1)).sum()
+    return loss

@@ -1,37 +1,66 @@
 """TRL's GRPOTrainer with three overrides (held by a contract test against the installed TRL).
 
 - `_calculate_rewards` remembers the rewards, which TRL drops once it has made advantages of them;
-- `_generate_and_score_completions` masks rows without a reward and adds the weights of the loss `ar1`;
+- `_generate_and_score_completions` masks rows that are not to train on, credits tokens with the rewards of their own
+  part, and adds the weights of the loss `ar1`;
 - `_compute_loss` keeps means over rows right when some are masked, and computes `ar1`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from trl import GRPOTrainer
 
+from ..errors import ConfigError
+from .advantages import credited, reasoning_tokens, reward_std, standardised
 from .config import GrpoConfig
 from .losses import rollout_weights, weighted_likelihood_loss
 
 ROW_MEAN_LOSSES = ("grpo", "gspo", "sapo", "dr_grpo")
 """Losses that TRL averages over rows. The others divide by token counts, from which masked rows are already gone."""
 
+PartRewards = Callable[[], Sequence[tuple[float | None, float | None]]]
+"""What the reasoning and what the trajectory of each rollout is worth, of the batch that was scored last."""
+
 
 class PolicyTrainer(GRPOTrainer):
-    """GRPO on a reasoning driving policy. `policy_config` is our own; everything else is TRL's."""
+    """GRPO on a reasoning driving policy. What is said here is our own; everything else is TRL's.
 
-    def __init__(self, *args: Any, policy_config: GrpoConfig, **kwargs: Any) -> None:
+    `part_rewards` and `reasoning_end`, the token that closes a reasoning, are needed for a `credit` that is not shared.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        policy_config: GrpoConfig,
+        part_rewards: PartRewards | None = None,
+        reasoning_end: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if policy_config.credit != "shared" and (part_rewards is None or reasoning_end is None):
+            raise ConfigError(
+                f"credit {policy_config.credit!r} needs part_rewards, the rewards of reasoning and trajectory apart, "
+                "and reasoning_end, the id of the token that closes a reasoning"
+            )
         self.policy_config = policy_config
         self.rows: list[dict[str, Any]] = []
         """Dataset rows of the batch being generated: a rollout function is handed only the prompts."""
+        self._part_rewards = part_rewards
+        self._reasoning_end = reasoning_end
         self._rewards: torch.Tensor | None = None
+        self._parts: torch.Tensor | None = None
         super().__init__(*args, **kwargs)
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         rewards = super()._calculate_rewards(*args, **kwargs)
         self._rewards = rewards
+        if self.policy_config.credit != "shared":
+            assert self._part_rewards is not None, "checked on construction"
+            parts = [[float("nan") if value is None else value for value in row] for row in self._part_rewards()]
+            self._parts = self.accelerator.gather(torch.tensor(parts, dtype=rewards.dtype, device=rewards.device))
         return rewards
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -39,27 +68,53 @@ class PolicyTrainer(GRPOTrainer):
         batch = super()._generate_and_score_completions(inputs)
         assert self._rewards is not None, "TRL scored a batch without _calculate_rewards"
         rewards = self._rewards[:, 0]  # all ranks
-        scored = ~torch.isnan(rewards)
-        first = self.accelerator.process_index * len(inputs)
-        local = slice(first, first + len(inputs))
-        if not scored.all():
-            self._mask_unscored(batch, scored[local])
-        batch["row_scale"] = len(scored) / scored.sum().clamp(min=1)
-        if self.policy_config.loss == "ar1":
-            group = self.num_generations if self.model.training else self.num_generations_eval
-            weights = rollout_weights(
-                rewards.view(-1, group), self.policy_config.sharpness, self.policy_config.centred
-            ).view(-1)
-            # A mean over groups, whatever the passes of a step are; gradients are averaged over ranks later.
-            groups = len(rewards) // group
-            batch["rollout_weights"] = weights[local] * self.accelerator.num_processes / groups
         mode = "train" if self.model.training else "eval"
+        group = self.num_generations if self.model.training else self.num_generations_eval
+        local = slice(self.accelerator.process_index * len(inputs), (self.accelerator.process_index + 1) * len(inputs))
+        scored = ~torch.isnan(rewards)
+        kept = scored & ~self._skipped(rewards, group, mode)
+        if not kept.all():
+            self._mask(batch, kept[local])
+        batch["row_scale"] = len(kept) / kept.sum().clamp(min=1)
+        if self.policy_config.credit != "shared":
+            batch["advantages"] = self._token_advantages(rewards, batch["completion_ids"], local, group)
+        if self.policy_config.loss == "ar1":
+            rewards_GK = rewards.masked_fill(~kept, torch.nan).view(-1, group)
+            # A mean over groups, whatever the passes of a step are; gradients are averaged over ranks later.
+            scale = self.accelerator.num_processes / kept.view(-1, group).any(dim=1).sum().clamp(min=1)
+            for name, centred in (("rollout_weights", self.policy_config.centred), ("kl_weights", False)):
+                weights_GK = rollout_weights(rewards_GK, self.policy_config.sharpness, centred)
+                batch[name] = weights_GK.view(-1)[local] * scale
         self._metrics[mode]["unscored_share"].append(1.0 - scored.float().mean().item())
         return batch
 
-    def _mask_unscored(self, batch: dict[str, Any], scored: torch.Tensor) -> None:
-        """TRL gives unscored rows no advantage but counts their tokens and their KL: take them out of both."""
-        keep = scored[:, None] * batch.get("tool_mask", torch.ones_like(batch["completion_mask"]))
+    def _skipped(self, rewards: torch.Tensor, group: int, mode: str) -> torch.Tensor:
+        """Rows [all ranks] of groups that say too little; groups of equal rewards are counted.
+
+        With separate credit a group says something as long as one of its parts does.
+        """
+        columns = [rewards] if self._parts is None else [rewards, self._parts[:, 0], self._parts[:, 1]]
+        spread_G = torch.stack([reward_std(column.view(-1, group)) for column in columns]).amax(dim=0)
+        compared_G = (~torch.isnan(rewards)).view(-1, group).sum(dim=1) > 1
+        smallest = self.policy_config.smallest_reward_std
+        skipped_G = torch.zeros_like(compared_G) if smallest is None else spread_G <= smallest
+        self._metrics[mode]["groups/zero_variance"].append(float(((spread_G == 0.0) & compared_G).sum()))
+        self._metrics[mode]["groups/skipped"].append(float((skipped_G & compared_G).sum()))
+        return skipped_G.repeat_interleave(group)
+
+    def _token_advantages(
+        self, rewards: torch.Tensor, completion_ids: torch.Tensor, local: slice, group: int
+    ) -> torch.Tensor:
+        assert self._parts is not None and self._reasoning_end is not None, "checked on construction"
+        columns = (rewards, self._parts[:, 0], self._parts[:, 1])
+        scale = self.policy_config.scale_rewards
+        shared, text, trajectory = (standardised(c.view(-1, group), scale).view(-1)[local] for c in columns)
+        own_share = 1.0 if self.policy_config.credit == "split" else self.policy_config.credit_weight
+        return credited(shared, text, trajectory, reasoning_tokens(completion_ids, self._reasoning_end), own_share)
+
+    def _mask(self, batch: dict[str, Any], kept: torch.Tensor) -> None:
+        """TRL gives unscored rows no advantage but counts their tokens and their KL: take rows out of both."""
+        keep = kept[:, None] * batch.get("tool_mask", torch.ones_like(batch["completion_mask"]))
         batch["tool_mask"] = keep
         tokens = (batch["completion_mask"] * keep).sum()
         batch["num_items_in_batch"] = self.accelerator.gather(tokens).sum()
@@ -83,7 +138,7 @@ class PolicyTrainer(GRPOTrainer):
             gap = reference - logprobs.detach()
             self._log_mean("kl", gap.exp() - gap - 1.0, mask)
         return weighted_likelihood_loss(
-            logprobs, reference, mask, inputs["rollout_weights"], self.policy_config.kl_coef
+            logprobs, reference, mask, inputs["rollout_weights"], inputs["kl_weights"], self.policy_config.kl_coef
         )
 
     def _log_mean(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:

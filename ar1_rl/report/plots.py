@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 EXPERT, BEFORE, AFTER = "#4a4a4a", "#d1762c", "#1f6fb4"
 SCENES_SHOWN = 6
+SHOWN = (
+    *("reward", "reward_std", "entropy", "kl", "completions/mean_length", "clip_ratio/region_mean"),
+    "groups/zero_variance",
+)
+"""Figures of GRPO steps with a panel of their own, beside reward terms and validation."""
 TRACE_COLUMNS = 75
 """Width of a trace above its picture."""
 
@@ -132,8 +137,7 @@ def _trace(completion: Completion) -> str:
 def _wanted(name: str, stage: str) -> bool:
     if stage == "sft":
         return name == "loss"
-    shown = ("reward", "reward_std", "entropy", "kl", "completions/mean_length", "clip_ratio/region_mean")
-    return name in shown or (name.startswith(("validation/", "terms/")) and not name.endswith("/judged"))
+    return name in SHOWN or (name.startswith(("validation/", "terms/")) and not name.endswith("/judged"))
 
 
 def _pyplot() -> Any:

@@ -15,9 +15,9 @@ PLAIN_INTERVAL_S = 15.0
 
 
 class Progress:
-    """A running task of known length; `advance` may carry figures to show beside it."""
+    """A running task; `advance` may carry figures to show beside it. A total of None is a length nobody knows."""
 
-    def __init__(self, console: Console, label: str, total: int) -> None:
+    def __init__(self, console: Console, label: str, total: int | None) -> None:
         self._console = console
         self._label = label
         self._total = total
@@ -58,15 +58,17 @@ class Progress:
     def _line(self, note: str | None) -> None:
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = self._done / elapsed
-        left = f"{(self._total - self._done) / rate:.0f} s left" if 0 < self._done < self._total else f"{elapsed:.0f} s"
+        known = self._total is not None and 0 < self._done < self._total
+        left = f"{((self._total or 0) - self._done) / rate:.0f} s left" if known else f"{elapsed:.0f} s"
+        total = "" if self._total is None else f"/{self._total}"
         note = f", {note}" if note else ""
         self._console.print(
-            f"{self._label} {self._done}/{self._total}, {rate:.1f}/s, {left}{note}", highlight=False, soft_wrap=True
+            f"{self._label} {self._done}{total}, {rate:.1f}/s, {left}{note}", highlight=False, soft_wrap=True
         )
 
 
 @contextmanager
-def progress(console: Console, label: str, total: int) -> Iterator[Progress]:
+def progress(console: Console, label: str, total: int | None) -> Iterator[Progress]:
     """A `Progress` that is closed whatever happens."""
     bar = Progress(console, label, total)
     try:

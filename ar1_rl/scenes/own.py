@@ -9,7 +9,7 @@ It may be a generator; only as many scenes as the config asks for are drawn from
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -23,26 +23,33 @@ from ..plugins import load_callable
 WHAT = "scene source"
 
 
-def own_scenes(spec: str, split: str, arguments: Mapping[str, Any], count: int | None) -> list[Scene]:
-    """At most `count` scenes of a split; SceneError says what was got where it is not what a run can use."""
-    source = load_callable(spec, arguments, takes=("split",), what=WHAT)
+def stream_own_scenes(spec: str, split: str, arguments: Mapping[str, Any], count: int | None) -> Iterator[Scene]:
+    """At most `count` scenes of a split, as they come; SceneError says what was got where it is not what a run can use.
+
+    Ids that have been seen are kept in memory, scenes are not.
+    """
     told = f"{WHAT} {spec!r}, split {split!r}"
-    try:
-        made = source(split)
-        if not isinstance(made, Iterable):
-            raise SceneError(f"{told}: returned a {type(made).__name__}, allowed is an iterable of Scene")
-        scenes = list(islice(made, count))
-    except Ar1RlError:
-        raise
-    except Exception as error:
-        raise SceneError(f"{told}: {type(error).__name__}: {error}") from error
     seen: set[str] = set()
-    for position, scene in enumerate(scenes):
+    source = load_callable(spec, arguments, takes=("split",), what=WHAT)
+    for position, scene in enumerate(islice(_drawn(source, split, told), count)):
         fault = _fault(scene, seen)
         if fault is not None:
             raise SceneError(f"{told}: scene number {position} {fault}")
         seen.add(scene.id)
-    return scenes
+        yield scene
+
+
+def _drawn(source: Callable[..., Any], split: str, told: str) -> Iterator[Any]:
+    """What the source gives, whatever that is; what it raises is told as a SceneError."""
+    try:
+        made = source(split)
+        if not isinstance(made, Iterable):
+            raise SceneError(f"{told}: returned a {type(made).__name__}, allowed is an iterable of Scene")
+        yield from made
+    except Ar1RlError:
+        raise
+    except Exception as error:
+        raise SceneError(f"{told}: {type(error).__name__}: {error}") from error
 
 
 def _fault(scene: Any, seen: set[str]) -> str | None:
