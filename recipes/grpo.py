@@ -25,6 +25,7 @@ from rollouts.prompts import prompt_builder
 from rollouts.record import Rollout
 from rollouts.store import RolloutStore, rollout_row
 
+from .cautions import cautions
 from .evaluate import score_columns
 from .reward_state import FailureStop, reward_callback
 from .run_config import RunConfig
@@ -100,6 +101,8 @@ class PolicyTraining:
         from ar1_rl.policy.pretrained import load
 
         self.config, self.folder, self.console = config, folder, console
+        for caution in cautions(config):
+            console.print(f"Warning: {caution}", style="yellow", markup=False)
         model, tokenizer = load(str(policy_path), config.policy.dtype)
         self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
         self.mix = config.rewards.build()
