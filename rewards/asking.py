@@ -24,7 +24,7 @@ from typing import Any, Literal, Protocol
 from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import StallError
 
-from .calling import BackgroundLoop, Siblings, Worker, call_async_reward, call_reward
+from .calling import CALLER_FAULTS, BackgroundLoop, Siblings, Worker, call_async_reward, call_reward
 from .score import Score
 from .terms import Term
 
@@ -203,8 +203,15 @@ class _Opened(Desk):
 
     def scores(self, patience_s: float) -> dict[int, Score]:
         self._worker.close()
-        _wait_for(self._over, self.term.name, patience_s)
-        return {} if self._batch is None else self._batch.finish()
+        try:
+            _wait_for(self._over, self.term.name, patience_s)
+            return {} if self._batch is None else self._batch.finish()
+        except (StallError, *CALLER_FAULTS):
+            raise
+        except Exception:
+            # As with a batched form that fails: called again in parts, only those fail that must.
+            self.cancel()
+            return super().scores(patience_s)
 
     def cancel(self) -> None:
         for over in self._over:

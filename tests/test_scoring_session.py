@@ -15,6 +15,7 @@ from judge_server import JudgeServer, hashed_grade
 from ar1_rl.driving import Decisions
 from ar1_rl.errors import ConfigError, RewardError, StallError
 from rewards import CompositeReward, EndpointCritic, EnsembleCritic, Format, Imitation, Mix, RubricCritic, Score, Term
+from rewards.consistency import Consistency
 
 PATIENCE_S = 20.0
 """For what comes at once; a busy machine may need some of it."""
@@ -398,6 +399,28 @@ def test_an_ensemble_is_asked_as_texts_come_and_says_what_it_says_of_the_batch()
     assert [m.scores["critic"].value for m in halves] == [score.value for score in whole]
 
 
+def test_claims_read_by_a_language_model_are_asked_for_as_completions_come_and_each_text_once():
+    asked, started = [], threading.Event()
+
+    def ask(messages):
+        asked.append(messages[0]["content"])
+        started.set()
+        return '{"claims": []}'
+
+    reward = Consistency(extractor="llm", ask=ask)
+    completions = [*texts_of("Go on.", "Stop.", "Go on."), undecodable("Yield.")]
+    expected = reward.score_batch(completions, [a_scene()] * 4)
+    asked.clear()
+    started.clear()
+    session = Mix([Term(reward=reward)]).open([a_scene()] * 4)
+    session.text_ready(0, completions[0].text_part())
+    session.ready(2, completions[2])
+    assert started.wait(PATIENCE_S)
+    tell(session, (0, 1, 3), completions)
+    found = [m.scores["consistency"] for m in session.finish()]
+    assert found[:3] == expected[:3] and len(asked) == 2
+
+
 # what goes wrong
 
 
@@ -435,22 +458,55 @@ def test_what_no_policy_may_swallow_comes_out_too(error):
 
 
 def test_a_fault_on_the_way_to_a_reward_is_told_by_finish_and_not_where_the_policy_writes():
-    class Broken:
-        name, needs, waits, value_range = "broken", "text", True, (0.0, 1.0)
-
-        def open_batch(self):
-            raise RewardError("no batch today")
-
-        def __call__(self, completion, scene):
-            return 0.0
-
-    session = Mix([Term(reward=Broken())]).open([a_scene()])
-    session.ready(0, *texts_of("a"))
-    with pytest.raises(RewardError, match="no batch today"):
-        session.finish()
     session = Mix([Term(reward=noting_async())]).open([a_scene()])
     session.text_ready(0, "no completion")
     with pytest.raises(AttributeError, match="text_part"):
+        session.finish()
+
+
+class Opens:
+    """A reward that takes batches as they come, and fails with an error where it is told to."""
+
+    name, needs, waits, value_range = "opens", "text", True, (0.0, 1.0)
+
+    def __init__(self, where, error):
+        self.where, self.error = where, error
+
+    def fail(self, where):
+        if where == self.where:
+            raise self.error
+
+    def open_batch(self):
+        self.fail("open")
+        return self
+
+    def ask(self, rows, completions, scenes):
+        self.fail("ask")
+
+    def finish(self):
+        self.fail("finish")
+
+    def cancel(self):
+        pass
+
+    def __call__(self, completion, scene):
+        if completion.reasoning == "b":
+            raise ValueError("not b")
+        return 1.0
+
+
+@pytest.mark.parametrize("where", ["open", "ask", "finish"])
+def test_where_a_batch_fails_as_a_whole_only_those_fail_that_must(where):
+    mix = Mix([Term(reward=Opens(where, RuntimeError("no batch today")))])
+    assert [m.value for m in streamed(mix, texts_of("a", "b"), [a_scene()] * 2, (1, 0))] == [1.0, None]
+    assert mix.failures == {("opens", "ValueError"): 1}
+
+
+@pytest.mark.parametrize("where", ["open", "ask", "finish"])
+def test_where_it_fails_because_of_its_settings_the_caller_is_told(where):
+    session = Mix([Term(reward=Opens(where, ConfigError("the key is missing")))]).open([a_scene()])
+    session.ready(0, *texts_of("a"))
+    with pytest.raises(ConfigError, match="the key is missing"):
         session.finish()
 
 

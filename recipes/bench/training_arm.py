@@ -1,8 +1,8 @@
 """One GRPO run of a bench, in a process of its own that takes each step when it is told to.
 
-Arms: `ours` is the training of `ar1-rl grpo`; `bare` is the TRL script that one would write without it, with the same
-model, data, rewards, seed and batch. With `own_engine` it leaves the engine to TRL's own settings as well (on CPU:
-compiled, in bfloat16); without, both sample with the same settings, so that what is compared is the training loop.
+`ours` is the training of `ar1-rl grpo`. `bare` is the TRL script that one would write without it, with the same model,
+data, rewards, seed, batch and engine settings: as they come, TRL 1.16 and vLLM 0.31 do not train on a CPU, since the
+engine packs its weights and the first weight sync finds none.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ GO = "go"
 
 
 class Turns:
-    """Waits for its turn before each step, and tells how long the last one took and what its parts took."""
+    """Waits for its turn before each step, and tells how long the last one took and what its parts took [s]."""
 
     def __init__(self) -> None:
         # Whatever else writes to standard output goes to standard error.
         self._told = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
-        self._started_s: float | None = None
+        self._started: tuple[float, float] | None = None
         self._parts_s: defaultdict[str, float] = defaultdict(float)
 
     def timed(self, part: str, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,31 +72,31 @@ class Turns:
 
     def wait(self) -> None:
         """Tell of the step before, and wait for the word; end the process when there are no more turns."""
-        step_s = None if self._started_s is None else time.perf_counter() - self._started_s
-        print(json.dumps({"step_s": step_s, **self._parts_s}), file=self._told, flush=True)
+        parts = dict(self._parts_s)
+        if self._started is not None:
+            wall_s, processor_s = self._started
+            parts |= {"step_s": time.perf_counter() - wall_s, "processor_s": time.process_time() - processor_s}
+        print(json.dumps(parts), file=self._told, flush=True)
         if sys.stdin.readline().strip() != GO:
             os._exit(0)
         self._parts_s.clear()
-        self._started_s = time.perf_counter()
+        self._started = time.perf_counter(), time.process_time()
 
 
-def run(arm: str, raw: dict[str, Any], policy: Path, folder: Path, own_engine: bool) -> None:
+def run(arm: str, raw: dict[str, Any], folder: Path) -> None:
     """Train until there are no more turns."""
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     config = check_config(RunConfig, raw, source="bench")
     scenes = load_split(config, "train")[0]
-    turns = Turns()
-    if arm == "ours":
-        _ours(config, policy, scenes, folder, turns)
-    else:
-        _bare(config, policy, scenes, folder, turns, own_engine)
+    {"ours": _ours, "bare": _bare}[arm](config, scenes, folder, Turns())
 
 
-def _ours(config: RunConfig, policy: Path, scenes: Sequence[Scene], folder: Path, turns: Turns) -> None:
-    console = Console(stderr=True)
-    training = PolicyTraining(config, policy, scenes, RunFolder(folder, config, resume=False), console)
+def _ours(config: RunConfig, scenes: Sequence[Scene], folder: Path, turns: Turns) -> None:
+    run_folder = RunFolder(folder, config, resume=False)
+    assert config.policy.path is not None, "a bench trains a policy that is there"
+    training = PolicyTraining(config, Path(config.policy.path), scenes, run_folder, Console(stderr=True))
     trainer = training.trainer
     trainer.rollout_func = turns.timed("generation_s", trainer.rollout_func)
     trainer.reward_funcs[0] = turns.timed("scoring_s", trainer.reward_funcs[0])
@@ -104,16 +104,12 @@ def _ours(config: RunConfig, policy: Path, scenes: Sequence[Scene], folder: Path
     training.train(scenes[:1], StopFlag(), None)
 
 
-def _bare(
-    config: RunConfig, policy: Path, scenes: Sequence[Scene], folder: Path, turns: Turns, own_engine: bool
-) -> None:
-    import contextlib
-
+def _bare(config: RunConfig, scenes: Sequence[Scene], folder: Path, turns: Turns) -> None:
     from datasets import Dataset
     from transformers import AutoTokenizer
     from trl import GRPOTrainer
 
-    tokenizer = AutoTokenizer.from_pretrained(policy)
+    tokenizer = AutoTokenizer.from_pretrained(config.policy.path)
     dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
 
     def parse(token_ids: Sequence[Sequence[int]], scenes: Sequence[Scene]) -> list[Completion]:
@@ -121,15 +117,13 @@ def _bare(
 
     reward = CompositeReward(config.rewards.build(), parse=parse, scenes={scene.id: scene for scene in scenes})
     prompts = dialogue.prompts([scene.observation for scene in scenes])
-    settings = engine_settings(config)
-    with contextlib.nullcontext() if own_engine else settings:
+    rows = [{"prompt": prompt, "scene_id": scene.id} for prompt, scene in zip(prompts, scenes, strict=True)]
+    with engine_settings(config):
         trainer = GRPOTrainer(
-            model=str(policy),
+            model=config.policy.path,
             reward_funcs=[turns.timed("scoring_s", reward)],
             args=grpo_arguments(config, folder / "trl"),
-            train_dataset=Dataset.from_list(
-                [{"prompt": p, "scene_id": scene.id} for p, scene in zip(prompts, scenes, strict=True)]
-            ),
+            train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
         )
     trainer.add_callback(turns.callback())
@@ -138,4 +132,4 @@ def _bare(
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
-    run(asked["arm"], asked["config"], Path(asked["policy"]), Path(asked["folder"]), asked.get("own_engine", False))
+    run(asked["arm"], asked["config"], Path(asked["folder"]))
