@@ -42,3 +42,7 @@ class MissingDependencyError(Ar1RlError, ImportError):
 
 class RunError(Ar1RlError, RuntimeError):
     """A run cannot start or go on: a folder is taken, a checkpoint is broken, the disk is full."""
+
+
+class StallError(Ar1RlError, TimeoutError):
+    """Something that the run waits for has not moved for longer than it may: an engine, a reward, another process."""

@@ -24,6 +24,7 @@ from rollouts.describe import describe
 from rollouts.dialogue import text_of
 from rollouts.prompts import prompt_builder
 
+from .cautions import cautions
 from .corpus import load_split
 from .curated import read_curated, told_kept
 from .run_config import RunConfig
@@ -51,6 +52,8 @@ def dry_run(config: RunConfig, console: Console) -> int:
         table.add_row(name, result)
     missing = _missing(config)
     table.add_row("missing on this machine", "; ".join(missing) or "nothing")
+    for caution in cautions(config):
+        table.add_row("warning", caution)
     console.print(table)
     console.print(f"Checked in {time.monotonic() - started:.1f} s; no model was loaded")
     return 0

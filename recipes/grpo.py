@@ -25,6 +25,7 @@ from rollouts.prompts import prompt_builder
 from rollouts.record import Rollout
 from rollouts.store import RolloutStore, rollout_row
 
+from .cautions import cautions
 from .evaluate import score_columns
 from .reward_state import FailureStop, reward_callback
 from .run_config import RunConfig
@@ -44,6 +45,8 @@ class RolloutLoop:
     seed: int
     policy: Policy | None = None
     """Set once the trainer has built its engine."""
+    reward: CompositeReward | None = None
+    """Asked while the batch is drawn; unset: afterwards."""
     pending: Sequence[Rollout] = ()
     mixed: Sequence[MixedScore] = ()
 
@@ -57,12 +60,23 @@ class RolloutLoop:
         for scene in scenes:
             numbers.append(seen.setdefault(scene.id, 0))
             seen[scene.id] += 1
-        self.pending = self.policy.rollouts(scenes, numbers, run_seed=self.seed, step=step)
+        self.pending = self.draw(self.policy, scenes, numbers, step)
         return {
             "prompt_ids": [list(r.prompt_token_ids) for r in self.pending],
             "completion_ids": [list(r.completion.token_ids) for r in self.pending],
             "logprobs": [list(r.logprobs) for r in self.pending],
         }
+
+    def draw(self, policy: Policy, scenes: Sequence[Scene], numbers: Sequence[int], step: int) -> list[Rollout]:
+        """Rollouts whose rewards are asked for as they come; who grades the batch then waits for the scores."""
+        if self.reward is None:
+            return policy.rollouts(scenes, numbers, run_seed=self.seed, step=step)
+        try:
+            session = self.reward.open(scenes)
+            return policy.rollouts(scenes, numbers, run_seed=self.seed, step=step, listener=session)
+        except BaseException:
+            self.reward.give_up()
+            raise
 
     def parse(self, token_ids: Sequence[Sequence[int]], scenes: Sequence[Scene]) -> list[Completion]:
         """The completions of the batch just sampled; they were parsed on arrival."""
@@ -93,6 +107,8 @@ class PolicyTraining:
         from ar1_rl.policy.pretrained import load
 
         self.config, self.folder, self.console = config, folder, console
+        for caution in cautions(config):
+            console.print(f"Warning: {caution}", style="yellow", markup=False)
         model, tokenizer = load(str(policy_path), config.policy.dtype)
         self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
         self.mix = config.rewards.build()
@@ -110,9 +126,11 @@ class PolicyTraining:
             gather=gather_object,
             on_exceeded=self.failures.tell,
         )
+        if config.rollouts.overlap:
+            self.loop.reward = self.reward
         prompts = self.dialogue.prompts([scene.observation for scene in scenes])
         rows = [{"prompt": p, "scene_id": scene.id} for p, scene in zip(prompts, scenes, strict=True)]
-        with _engine_settings(config):
+        with engine_settings(config):
             self.trainer = PolicyTrainer(
                 model=model,
                 reward_funcs=[self.reward],
@@ -162,7 +180,7 @@ class PolicyTraining:
         numbers = [number for _ in scenes for number in range(k)]
         self.sync()
         policy = self.policy(self.config.eval.sampling(self.config.rollouts), f"step-{step}")
-        rollouts = policy.rollouts(repeated, numbers, run_seed=self.config.seed, step=-1)
+        rollouts = self.loop.draw(policy, repeated, numbers, step=-1)
         mixed, counted = self.reward.grade([r.completion for r in rollouts], repeated)
         rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(rollouts, mixed, strict=True)]
         self.loop.store.write(f"validation-{step:06d}", rows)
@@ -194,7 +212,7 @@ class PolicyTraining:
         if self.config.rollouts.engine == "vllm":
             from rollouts.vectorised import VectorisedEngine
 
-            return VectorisedEngine(self.trainer.vllm_generation.llm)
+            return VectorisedEngine(self.trainer.vllm_generation.llm, self.config.rollouts.stall_s)
         from rollouts.sequential import SequentialEngine
 
         pad = int(self.dialogue.tokenizer.pad_token_id)
@@ -250,7 +268,8 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
     )
 
 
-def _engine_settings(config: RunConfig) -> contextlib.AbstractContextManager[None]:
+def engine_settings(config: RunConfig) -> contextlib.AbstractContextManager[None]:
+    """While open, TRL builds the sampling engine with our settings."""
     if config.rollouts.engine != "vllm":
         return contextlib.nullcontext()
     from rollouts.vectorised import engine_defaults, require, set_environment

@@ -22,6 +22,7 @@ from .costs import Meter, as_record, cost_metrics, from_record, total_costs
 from .critic.cost import Usage
 from .failures import FailureCounts, FailureWindow
 from .mix import Mix, MixedScore
+from .scoring import ScoringSession
 
 STATE_SCHEMA_VERSION = 1
 
@@ -69,6 +70,7 @@ class CompositeReward:
         self.costs: dict[str, Usage] = {}
         """What the judges of all ranks used since the run began, by term."""
         self._meter = Meter(mix.terms)
+        self._session: ScoringSession | None = None
         # TRL logs under this name, and merges two functions of the same name without a word.
         self.__name__ = name
 
@@ -113,6 +115,23 @@ class CompositeReward:
         self.count(counts)
         return mixed, self.window.metrics(counts) | cost_metrics(costs)
 
+    def open(self, scenes: Sequence[Scene]) -> ScoringSession | None:
+        """Begin to score the next batch while it is still being written, one row a scene.
+
+        The session is told of its rows, and the next call, which must be about this batch, waits for its scores. None
+        where no reward could be asked before the whole batch is there.
+        """
+        self.give_up()
+        session = self.mix.open(scenes)
+        self._session = session if session.listens else None
+        return self._session
+
+    def give_up(self) -> None:
+        """Forget the batch that was begun: its sampling failed."""
+        if self._session is not None:
+            self._session.cancel()
+        self._session = None
+
     def count(self, counts: FailureCounts) -> None:
         """Add the counts of a batch, summed over ranks, to the window; stop the run if that was too much."""
         message = self.window.add(counts)
@@ -149,8 +168,9 @@ class CompositeReward:
         """Mixed scores, and counts and costs of the batch over all ranks; every rank raises if one of them must."""
         mixed: list[MixedScore] = []
         raised: Exception | None = None
+        session, self._session = self._session, None
         try:
-            mixed = self.mix.score(completions, scenes)
+            mixed = self.mix.score(completions, scenes) if session is None else session.finish(completions)
         except Exception as error:
             raised = error
         told = "" if raised is None else f"{type(raised).__name__}: {raised}"

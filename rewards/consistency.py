@@ -7,7 +7,7 @@ axis. The table of what carries out what is `ar1_rl.driving.carrying_out`; docs/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -79,22 +79,29 @@ class Consistency(BatchReward):
         """Scores of completions, each with its scene; the trajectories are read together."""
         if len(completions) != len(scenes):
             raise ConfigError(f"{len(completions)} completions with {len(scenes)} scenes: one scene each is needed")
+        if self.ask is not None:
+            batch = self.open_batch()
+            batch.ask(range(len(completions)), completions, scenes)
+            return list(batch.finish().values())
+        texts = {c.reasoning or "" for c in completions if c.trajectory is not None}
+        return self.scores(completions, scenes, {text: EXTRACTORS[self.extractor](text) for text in texts})
+
+    def open_batch(self) -> ClaimsBatch:
+        """A batch whose texts the language model reads as the completions come."""
+        return ClaimsBatch(self)
+
+    def scores(
+        self, completions: Sequence[Completion], scenes: Sequence[Scene], readings: Mapping[str, Claims | CriticError]
+    ) -> list[Score]:
+        """Scores, given what the extractor makes of every text."""
         motions = _motions(completions, scenes, self.motion_thresholds)
-        decodable = zip(completions, motions, strict=True)
-        readings = self._read({c.reasoning or "" for c, motion in decodable if motion is not None})
         return [
             self._score(readings.get(completion.reasoning or ""), motion)
             for completion, motion in zip(completions, motions, strict=True)
         ]
 
-    def _read(self, texts: set[str]) -> Mapping[str, Claims | CriticError]:
-        """What the extractor makes of every text; the failure of a language model is told, not raised."""
-        if self.ask is None:
-            return {text: EXTRACTORS[self.extractor](text) for text in texts}
-        with ThreadPoolExecutor(self.in_flight) as pool:
-            return dict(zip(texts, pool.map(self._ask_about, texts), strict=True))
-
-    def _ask_about(self, text: str) -> Claims | CriticError:
+    def read(self, text: str) -> Claims | CriticError:
+        """What the language model makes of a text; its failure is told, not raised."""
         assert self.ask is not None, "only asked with the extractor llm"
         try:
             return first_actions(extract_claims(text, self.ask))
@@ -115,6 +122,35 @@ def _endpoint(settings: Mapping[str, Any]) -> Any:
     from .critic.connection import Endpoint
 
     return construct("endpoint", Endpoint, settings, what="setting of the consistency reward")
+
+
+class ClaimsBatch:
+    """One batch before the language model (`asking.OpenBatch`): each distinct text is read once, as it comes."""
+
+    def __init__(self, reward: Consistency) -> None:
+        self._reward = reward
+        self._readers = ThreadPoolExecutor(reward.in_flight)
+        self._readings: dict[str, Future[Claims | CriticError]] = {}
+        self._rows: dict[Any, tuple[Completion, Scene]] = {}
+
+    def ask(self, rows: Sequence[Any], completions: Sequence[Completion], scenes: Sequence[Scene]) -> None:
+        """Have the texts of some rows read, which can be put in order; does not wait."""
+        self._rows |= dict(zip(rows, zip(completions, scenes, strict=True), strict=True))
+        for text in dict.fromkeys(c.reasoning or "" for c in completions if c.trajectory is not None):
+            if text not in self._readings:
+                self._readings[text] = self._readers.submit(self._reward.read, text)
+
+    def finish(self) -> dict[Any, Score]:
+        """The scores by row, once all texts are read."""
+        readings = {text: reading.result() for text, reading in self._readings.items()}
+        self._readers.shutdown()
+        rows = sorted(self._rows)
+        completions, scenes = [self._rows[row][0] for row in rows], [self._rows[row][1] for row in rows]
+        return dict(zip(rows, self._reward.scores(completions, scenes, readings), strict=True))
+
+    def cancel(self) -> None:
+        """Give up what has not been read."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
 
 def score_of(agreement: Agreement, mode: Mode) -> Score:

@@ -19,7 +19,7 @@ from .critic.factory import critic
 from .failures import FAILURE_RATE, FAILURE_WINDOW, FailureLimits
 from .format import Format
 from .imitation import Imitation
-from .mix import Mix
+from .mix import STALL_S, Mix
 from .presets import PRESETS
 from .safety import Collision, Safety
 from .terms import Gate, OnFailure, Term
@@ -93,6 +93,8 @@ class MixConfig(ConfigModel):
     """Completions asked, per term, over which failures of judges are counted."""
     failure_rate: float = Field(FAILURE_RATE, ge=0.0, le=1.0)
     """A run stops when more than this share of the window failed; 1: never."""
+    stall_s: float = Field(STALL_S, gt=0.0)
+    """Seconds without any answer, at the end of a batch, after which a reward that is waited for has stalled."""
 
     @model_validator(mode="after")
     def _terms_or_preset(self) -> MixConfig:
@@ -131,7 +133,7 @@ def build_mix(config: MixConfig | Mapping[str, Any] | Sequence[Mapping[str, Any]
     limits = FailureLimits(config.failure_window, config.failure_rate)
     if config.preset is not None:
         mix = load_preset(config.preset, **config.arguments)
-        mix.failure_limits = limits
+        mix.failure_limits, mix.stall_s = limits, config.stall_s
         return mix
     terms, faults = [], []
     for position, term in enumerate(config.terms):
@@ -141,7 +143,13 @@ def build_mix(config: MixConfig | Mapping[str, Any] | Sequence[Mapping[str, Any]
             faults.append(f"terms.{position}: {error}")
     if faults:
         raise ConfigError("rewards: " + "; ".join(faults))
-    return Mix(terms, gate_value=config.gate_value, undecodable_value=config.undecodable_value, failure_limits=limits)
+    return Mix(
+        terms,
+        gate_value=config.gate_value,
+        undecodable_value=config.undecodable_value,
+        failure_limits=limits,
+        stall_s=config.stall_s,
+    )
 
 
 def load_preset(name: str, **arguments: Any) -> Mix:

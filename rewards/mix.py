@@ -29,16 +29,21 @@ import numpy as np
 from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import ConfigError, RewardError
 
-from .asking import Request, ask_all
 from .base import Credit
 from .calling import BackgroundLoop
 from .failures import FailureCounts, FailureLimits
 from .score import Score
+from .scoring import Judged, ScoringSession
 from .state import restore_terms, term_states
 from .terms import Term
 
 UNDECODABLE_MARGIN = 0.1
 """How far below the lowest decodable value an undecodable completion lies by default, as a share of the range."""
+
+NOT_ASKED = Score(None, why="not asked: no trajectory could be decoded")
+
+STALL_S = 1800.0
+"""Longer than a judge with timeouts and retries of its own needs to give up."""
 
 Outcome = Literal["scored", "undecodable", "dropped", "gated", "unjudged"]
 
@@ -74,16 +79,19 @@ class Mix:
         gate_value: float | None = None,
         undecodable_value: float | None = None,
         failure_limits: FailureLimits | None = None,
+        stall_s: float = STALL_S,
         control: str = "",
     ) -> None:
         """Check that the values keep their order: undecodable < closed gate <= anything else.
 
         Unset, `gate_value` is the lowest sum and `undecodable_value` a tenth of the range below it. `failure_limits`
-        are for whoever runs the mix in training (`CompositeReward`). `control` says why nobody should train on it.
+        are for whoever runs the mix in training (`CompositeReward`). When a reward that waits for others brings no
+        score for `stall_s` seconds at the end of a batch, StallError. `control` says why nobody should train on it.
         Raises ConfigError with all faults.
         """
         self.terms = tuple(terms)
         self.failure_limits = failure_limits or FailureLimits()
+        self.stall_s = stall_s
         self.control = control
         self.lowest = sum(term.contribution_range[0] for term in self.terms)
         self.highest = sum(term.contribution_range[1] for term in self.terms)
@@ -122,19 +130,13 @@ class Mix:
         """Score completions, each in the scene of the same position; siblings are rows with the same scene id."""
         if len(completions) != len(scenes):
             raise RewardError(f"{len(completions)} completions for {len(scenes)} scenes")
-        if not completions:
-            return []
-        requests = [Request(term, completions, scenes) for term in self.terms]
-        by_term = [r.spread(self._settle(r, scores)) for r, scores in ask_all(requests, self._loop)]
-        decodable_B = np.array([c.trajectory is not None for c in completions])
-        group_B = _group_numbers(scenes)
-        names = [term.name for term in self.terms]
-        return [
-            MixedScore(values[0], dict(zip(names, scores, strict=True)), outcome, why, *values[1:])
-            for scores, (values, outcome, why) in zip(
-                zip(*by_term, strict=True), self._combine(by_term, decodable_B, group_B), strict=True
-            )
-        ]
+        session = self.open(scenes)
+        session.all_ready(range(len(scenes)), completions)
+        return session.finish()
+
+    def open(self, scenes: Sequence[Scene]) -> ScoringSession:
+        """Score a batch that is still being written: one row a scene, and the session is told as they come."""
+        return ScoringSession(self.terms, scenes, self._loop, self._mixed, self.stall_s)
 
     def take_counts(self) -> FailureCounts:
         """Completions asked and failed since this was last called."""
@@ -176,9 +178,30 @@ class Mix:
             )
         return faults
 
-    def _settle(self, request: Request, scores: list[Score]) -> list[Score]:
+    def _mixed(
+        self, completions: Sequence[Completion], scenes: Sequence[Scene], judged: Sequence[Judged]
+    ) -> list[MixedScore]:
+        """The mixed scores of a batch from what every term said about the rows it was asked about."""
+        if not completions:
+            return []
+        by_term = []
+        for term, asked, scores in judged:
+            everything = [NOT_ASKED] * len(completions)
+            for row, score in zip(asked.rows, self._settle(term, asked.scenes, scores), strict=True):
+                everything[row] = score
+            by_term.append(everything)
+        decodable_B = np.array([c.trajectory is not None for c in completions])
+        group_B = _group_numbers(scenes)
+        names = [term.name for term in self.terms]
+        return [
+            MixedScore(values[0], dict(zip(names, scores, strict=True)), outcome, why, *values[1:])
+            for scores, (values, outcome, why) in zip(
+                zip(*by_term, strict=True), self._combine(by_term, decodable_B, group_B), strict=True
+            )
+        ]
+
+    def _settle(self, term: Term, scenes: Sequence[Scene], scores: Sequence[Score]) -> list[Score]:
         """Count failures and apply the term's policy to them."""
-        term, _, scenes, _ = request.arguments
         self.asked[term.name] += len(scores)
         settled = list(scores)
         for row, score in enumerate(scores):

@@ -73,5 +73,12 @@ def replaying(mix: Mix) -> tuple[Mix, dict[str, ReplayedCritic]]:
             replays[term.name] = ReplayedCritic(term.inner)
             term = replace(term, reward=replays[term.name])
         terms.append(term)
-    own = {"gate_value": mix.gate_value, "undecodable_value": mix.undecodable_value}
-    return Mix(terms, **own, failure_limits=mix.failure_limits, control=mix.control), replays
+    again = Mix(
+        terms,
+        gate_value=mix.gate_value,
+        undecodable_value=mix.undecodable_value,
+        failure_limits=mix.failure_limits,
+        stall_s=mix.stall_s,
+        control=mix.control,
+    )
+    return again, replays

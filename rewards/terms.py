@@ -147,6 +147,16 @@ class Term:
         return bool(getattr(self.inner, "waits", False))
 
     @property
+    def is_batched(self) -> bool:
+        """Whether the reward is called with the whole batch at once."""
+        return not (self.is_async or self.per_group) and hasattr(self.reward, "score_batch")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the reward takes a batch as it comes: `open_batch` gives an `asking.OpenBatch`."""
+        return self.waits and callable(getattr(self.inner, "open_batch", None))
+
+    @property
     def has_state(self) -> bool:
         """Whether the reward has state that belongs into a checkpoint."""
         return all(callable(getattr(self.inner, method, None)) for method in STATE_METHODS)

@@ -11,6 +11,10 @@ from ar1_rl.config import ConfigModel
 EngineName = Literal["vllm", "transformers"]
 
 
+STALL_S = 600.0
+"""Ten minutes: longer than the first, compiling steps of an engine take, and short beside a queue's time limit."""
+
+
 class SamplingConfig(ConfigModel):
     """How completions are drawn."""
 
@@ -44,5 +48,10 @@ class EngineConfig(ConfigModel):
     """Sequences generated at once; fewer, if memory is short."""
     gpu_memory_share: float = Field(0.3, gt=0.0, le=1.0)
     """Of one GPU, for the engine that shares it with the trainer; not used on CPU."""
+    overlap: bool = True
+    """Rewards are asked about each completion as soon as it has what they need, while others are still drawn. Off: once
+    all are there, with the same rollouts and rewards. The engine `transformers` tells of completions batch by batch."""
+    stall_s: float = Field(STALL_S, gt=0.0)
+    """Seconds without a new token (where no reward listens: a new completion) after which the engine has stalled."""
     cpu_cache_gib: float = Field(1.0, gt=0.0)
     """Memory of the key-value cache on CPU; vLLM's own default is a third of all memory."""

@@ -18,6 +18,7 @@ from ar1_rl.driving import (
     TokenLayout,
     TrajectoryCodec,
     parse_completions,
+    read_text,
 )
 from ar1_rl.policy.vocabulary import token_layout
 
@@ -74,6 +75,10 @@ class Dialogue:
         return parse_completions(
             token_ids, histories_B16x3, layout=self.layout, codec=self.codec, decode_text=self._decode
         )
+
+    def read_text(self, token_ids: Sequence[int]) -> Completion:
+        """The text part of a completion of which only the tokens up to `<|cot_end|>` are there yet."""
+        return read_text(token_ids, layout=self.layout, decode_text=self._decode)
 
     def _decode(self, token_ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=False))

@@ -6,7 +6,7 @@ Seeds are a hash of (run seed, step, scene, sample), so a rollout never depends 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,12 +29,45 @@ class Sample:
     logprobs: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class TextReady:
+    """The text of a completion is there, up to and including the token that closes it; the rest is being drawn."""
+
+    request: int
+    """Its number among the requests."""
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A completion is there."""
+
+    request: int
+    sample: Sample
+
+
+Event = TextReady | Whole
+
 Progress = Callable[[int], None]
 """Called with the number of completions that have just become ready."""
 
 
 class Engine(Protocol):
     """A sampling engine that holds one policy."""
+
+    def stream(
+        self,
+        requests: Sequence[Request],
+        sampling: SamplingConfig,
+        stop_token_id: int,
+        text_end_token_id: int | None = None,
+    ) -> Iterator[list[Event]]:
+        """One sample a request, each told of as soon as it is whole; what comes in one step comes together.
+
+        With `text_end_token_id`, an engine that can tells also that this token has been drawn, once a request.
+        Whoever stops listening ends the sampling.
+        """
+        ...
 
     def sample(
         self,
@@ -51,6 +84,17 @@ class Engine(Protocol):
     ) -> list[tuple[float, ...]]:
         """Per token log-probabilities of given completions at temperature 1, without top-p."""
         ...
+
+
+def collect(steps: Iterable[Sequence[Event]], progress: Progress | None = None) -> list[Sample]:
+    """The samples of a stream in the order of their requests."""
+    samples: dict[int, Sample] = {}
+    for events in steps:
+        whole = [event for event in events if isinstance(event, Whole)]
+        samples |= {event.request: event.sample for event in whole}
+        if progress and whole:
+            progress(len(whole))
+    return [samples[number] for number in range(len(samples))]
 
 
 def request_seed(run_seed: int, step: int, scene_id: str, sample: int) -> int:

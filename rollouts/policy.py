@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -11,8 +12,20 @@ from ar1_rl.driving import Completion, Observation, Scene
 
 from .config import SamplingConfig
 from .dialogue import Dialogue
-from .engine import Engine, Progress, Request, request_seed
+from .engine import Engine, Event, Progress, Request, Sample, TextReady, Whole, collect, request_seed
 from .record import Rollout
+
+
+class Listener(Protocol):
+    """Told of completions while others are still being drawn; must return at once. A row is a request's number."""
+
+    def text_ready(self, row: int, completion: Completion) -> None:
+        """The text of a completion is closed; only its text part is there."""
+        ...
+
+    def ready(self, row: int, completion: Completion) -> None:
+        """A completion is whole."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,17 +56,21 @@ class Policy:
         run_seed: int,
         step: int,
         progress: Progress | None = None,
+        listener: Listener | None = None,
     ) -> list[Rollout]:
-        """One recorded rollout for each (scene, sample number) pair."""
+        """One recorded rollout for each (scene, sample number) pair; `listener` is told of each as it comes."""
         unique = {scene.id: scene for scene in scenes}
         messages = self.dialogue.prompts([scene.observation for scene in unique.values()])
         texts = {i: self.dialogue.prompt_text(m) for i, m in zip(unique, messages, strict=True)}
         ids = dict(zip(texts, self.dialogue.token_ids(list(texts.values())), strict=True))
         seeds = [request_seed(run_seed, step, s.id, k) for s, k in zip(scenes, samples, strict=True)]
         requests = [Request(ids[scene.id], seed) for scene, seed in zip(scenes, seeds, strict=True)]
-        drawn = self.engine.sample(requests, self.sampling, self.dialogue.layout.future_end, progress)
         histories = np.stack([scene.observation.history_T3 for scene in scenes])
-        parsed = self.dialogue.parse([d.token_ids for d in drawn], histories)
+        if listener is None:
+            drawn = self.engine.sample(requests, self.sampling, self.dialogue.layout.future_end, progress)
+            parsed = self.dialogue.parse([d.token_ids for d in drawn], histories)
+        else:
+            drawn, parsed = self._told(requests, histories, listener, progress)
         return [
             Rollout(
                 scene_id=scene.id,
@@ -70,3 +87,26 @@ class Policy:
             )
             for scene, number, seed, sample, completion in zip(scenes, samples, seeds, drawn, parsed, strict=True)
         ]
+
+    def _told(
+        self, requests: Sequence[Request], histories_B16x3: np.ndarray, listener: Listener, progress: Progress | None
+    ) -> tuple[list[Sample], list[Completion]]:
+        """Samples and completions in the order of the requests, told of in the order in which they come."""
+        layout = self.dialogue.layout
+        completions: dict[int, Completion] = {}
+
+        def told() -> Iterator[list[Event]]:
+            for events in self.engine.stream(requests, self.sampling, layout.future_end, layout.cot_end):
+                texts = [event for event in events if isinstance(event, TextReady)]
+                whole = {event.request: event.sample.token_ids for event in events if isinstance(event, Whole)}
+                for event in texts:
+                    listener.text_ready(event.request, self.dialogue.read_text(event.token_ids))
+                if whole:
+                    parsed = self.dialogue.parse(list(whole.values()), histories_B16x3[list(whole)])
+                    completions.update(zip(whole, parsed, strict=True))
+                for row in whole:
+                    listener.ready(row, completions[row])
+                yield events
+
+        samples = collect(told(), progress)
+        return samples, [completions[row] for row in range(len(requests))]

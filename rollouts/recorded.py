@@ -79,6 +79,7 @@ def completion_of_row(row: Mapping[str, Any]) -> Completion:
         reasoning=row["reasoning"],
         trajectory=None if poses is None else Trajectory(np.array(poses, dtype=np.float64), source="tokens"),
         error=None if error is None else DecodeError(error),
+        text_tokens=row.get("text_tokens"),
     )
 
 

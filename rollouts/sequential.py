@@ -6,11 +6,11 @@ noise, so a logits processor adds each row's own noise and generation runs greed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .config import EngineConfig, SamplingConfig
-from .engine import Progress, Request, Sample
+from .engine import Event, Progress, Request, Sample, Whole, collect
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +33,38 @@ class SequentialEngine:
         self._pad = pad_token_id
         self._batch_size = batch_size
 
+    def stream(
+        self,
+        requests: Sequence[Request],
+        sampling: SamplingConfig,
+        stop_token_id: int,
+        text_end_token_id: int | None = None,
+    ) -> Iterator[list[Event]]:
+        """One sample a request, told of batch by batch; each has its own random stream."""
+        import torch
+
+        training = self._model.training
+        self._model.eval()
+        try:
+            for start in range(0, len(requests), self._batch_size):
+                batch = requests[start : start + self._batch_size]
+                noise = _SeededNoise([r.seed for r in batch], sampling)
+                ids, mask = self._left_padded([r.prompt_token_ids for r in batch])
+                with torch.no_grad():
+                    whole = self._model.generate(
+                        input_ids=ids,
+                        attention_mask=mask,
+                        do_sample=False,
+                        max_new_tokens=sampling.max_completion_tokens,
+                        eos_token_id=stop_token_id,
+                        pad_token_id=self._pad,
+                        logits_processor=[noise],
+                    )
+                drawn = enumerate(whole[:, ids.shape[1] :].tolist(), start)
+                yield [Whole(row, noise.sample(row - start, tokens, stop_token_id)) for row, tokens in drawn]
+        finally:
+            self._model.train(training)
+
     def sample(
         self,
         requests: Sequence[Request],
@@ -40,33 +72,8 @@ class SequentialEngine:
         stop_token_id: int,
         progress: Progress | None = None,
     ) -> list[Sample]:
-        """One sample a request, in order; each has its own random stream."""
-        import torch
-
-        samples: list[Sample] = []
-        training = self._model.training
-        self._model.eval()
-        for start in range(0, len(requests), self._batch_size):
-            batch = requests[start : start + self._batch_size]
-            noise = _SeededNoise([r.seed for r in batch], sampling)
-            ids, mask = self._left_padded([r.prompt_token_ids for r in batch])
-            with torch.no_grad():
-                whole = self._model.generate(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    do_sample=False,
-                    max_new_tokens=sampling.max_completion_tokens,
-                    eos_token_id=stop_token_id,
-                    pad_token_id=self._pad,
-                    logits_processor=[noise],
-                )
-            samples += [
-                noise.sample(row, tokens, stop_token_id) for row, tokens in enumerate(whole[:, ids.shape[1] :].tolist())
-            ]
-            if progress:
-                progress(len(batch))
-        self._model.train(training)
-        return samples
+        """One sample a request, in order."""
+        return collect(self.stream(requests, sampling, stop_token_id), progress)
 
     def logprobs(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None

@@ -32,6 +32,7 @@ def rollout_row(rollout: Rollout, reward: float | None, scores: Mapping[str, Sco
         "completion_token_ids": list(completion.token_ids),
         "logprobs": list(rollout.logprobs),
         "reasoning": completion.reasoning,
+        "text_tokens": completion.text_tokens,
         "trajectory_T3": None if trajectory is None else trajectory.poses_T3.tolist(),
         "decode_error": None if completion.error is None else str(completion.error),
         "reward": reward,
@@ -58,11 +59,17 @@ class RolloutStore:
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
+        # A column without any value would lose its type.
+        types = {
+            "reward": pa.float64(),
+            "trajectory_T3": pa.list_(pa.list_(pa.float64())),
+            "decode_error": pa.string(),
+            "text_tokens": pa.int64(),
+        }
         path = self.folder / f"{label}-rank{self._rank:03d}.parquet"
         partial = path.with_suffix(".partial")
         columns = list(dict.fromkeys(name for row in rows for name in row))
         data = {name: [row.get(name) for row in rows] for name in columns}
-        types = {"reward": pa.float64(), "trajectory_T3": pa.list_(pa.list_(pa.float64())), "decode_error": pa.string()}
         table = pa.table({name: pa.array(values, type=types.get(name)) for name, values in data.items()})
         parquet.write_table(table, partial, compression="zstd")
         os.replace(partial, path)

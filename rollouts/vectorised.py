@@ -14,12 +14,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ar1_rl.errors import MissingDependencyError
+from ar1_rl.stalls import StallGuard
 
-from .config import EngineConfig, SamplingConfig
-from .engine import Progress, Request, Sample
+from .config import STALL_S, EngineConfig, SamplingConfig
+from .engine import Event, Progress, Request, Sample, TextReady, Whole, collect
 
 CPU_BATCHED_TOKENS = 4096
 """Tokens of one engine step on CPU, at least; TRL's own figure."""
+
+
+STALLED = (
+    "the sampling engine (vLLM), asked for {} completions (go on with --resume; a machine that is only slow needs a "
+    "larger rollouts.stall_s)"
+)
 
 
 def available() -> bool:
@@ -67,7 +74,7 @@ def open_engine(path: str, config: EngineConfig, dtype: str) -> VectorisedEngine
             max_model_len=config.max_model_tokens,
             **_settings(config, dtype),
         )
-    return VectorisedEngine(model)
+    return VectorisedEngine(model, config.stall_s)
 
 
 @contextlib.contextmanager
@@ -123,25 +130,31 @@ def _keep_weight(layer: Any, remove_weight: bool) -> None:
 
 
 class VectorisedEngine:
-    """`Engine` over a vLLM model in this process."""
+    """`Engine` over a vLLM model in this process.
 
-    def __init__(self, model: Any) -> None:
+    StallError when it draws nothing for `stall_s` seconds.
+    """
+
+    def __init__(self, model: Any, stall_s: float = STALL_S) -> None:
         self._model = model
+        self._stall_s = stall_s
 
-    def sample(
+    def stream(
         self,
         requests: Sequence[Request],
         sampling: SamplingConfig,
         stop_token_id: int,
-        progress: Progress | None = None,
-    ) -> list[Sample]:
-        """One sample a request, in order; each has its own random stream."""
+        text_end_token_id: int | None = None,
+    ) -> Iterator[list[Event]]:
+        """One sample a request, told of as it is drawn; each has its own random stream."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        # Handing out every token costs some per cent of the sampling: only where someone listens.
+        listens = text_end_token_id is not None
         parameters = [
             SamplingParams(
-                output_kind=RequestOutputKind.FINAL_ONLY,
+                output_kind=RequestOutputKind.DELTA if listens else RequestOutputKind.FINAL_ONLY,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
                 max_tokens=sampling.max_completion_tokens,
@@ -153,46 +166,87 @@ class VectorisedEngine:
             )
             for request in requests
         ]
-        outputs = self._generate([r.prompt_token_ids for r in requests], parameters, progress)
-        return [_sample(output.outputs[0]) for output in outputs]
+        drawn = [_Drawn(number, text_end_token_id) for number in range(len(requests))]
+        for outputs in self._steps([r.prompt_token_ids for r in requests], parameters):
+            events = [drawn[number].add(output) for number, output in outputs]
+            if told := [event for event in events if event is not None]:
+                yield told
+
+    def sample(
+        self,
+        requests: Sequence[Request],
+        sampling: SamplingConfig,
+        stop_token_id: int,
+        progress: Progress | None = None,
+    ) -> list[Sample]:
+        """One sample a request, in order."""
+        return collect(self.stream(requests, sampling, stop_token_id), progress)
 
     def logprobs(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None
     ) -> list[tuple[float, ...]]:
         """Log-probabilities of given completions at temperature 1, read off as those of a prompt."""
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         whole = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
-        parameters = SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
-        outputs = self._generate(whole, [parameters] * len(whole), progress)
-        return [
-            tuple(
-                entry[token].logprob
-                for entry, token in zip(out.prompt_logprobs[len(prompt) :], completion, strict=True)
-            )
-            for out, prompt, completion in zip(outputs, prompts, completions, strict=True)
-        ]
+        parameters = SamplingParams(
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            temperature=1.0,
+            max_tokens=1,
+            prompt_logprobs=0,
+            detokenize=False,
+        )
+        scored: dict[int, tuple[float, ...]] = {}
+        for outputs in self._steps(whole, [parameters] * len(whole)):
+            for number, output in outputs:
+                entries = zip(output.prompt_logprobs[len(prompts[number]) :], completions[number], strict=True)
+                scored[number] = tuple(entry[token].logprob for entry, token in entries)
+            if progress and outputs:
+                progress(len(outputs))
+        return [scored[number] for number in range(len(whole))]
 
-    def _generate(
-        self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any], progress: Progress | None
-    ) -> list[Any]:
-        """Feed the engine and step it until all is done, so that progress shows while it runs."""
+    def _steps(self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any]) -> Iterator[list[tuple[int, Any]]]:
+        """Feed the engine and step it until all is done: what is new in each step, by the number of its request."""
         engine = self._model.llm_engine
-        for i, (prompt, parameter) in enumerate(zip(prompts, parameters, strict=True)):
-            engine.add_request(str(i), {"prompt_token_ids": list(prompt)}, parameter)
-        finished: dict[int, Any] = {}
-        while engine.has_unfinished_requests():
-            ready = [output for output in engine.step() if output.finished]
-            finished.update((int(output.request_id), output) for output in ready)
-            if progress and ready:
-                progress(len(ready))
-        return [finished[i] for i in range(len(prompts))]
+        unfinished = {str(number) for number in range(len(prompts))}
+        for number, (prompt, parameter) in enumerate(zip(prompts, parameters, strict=True)):
+            engine.add_request(str(number), {"prompt_token_ids": list(prompt)}, parameter)
+        try:
+            with StallGuard(STALLED.format(len(prompts)), self._stall_s) as guard:
+                while engine.has_unfinished_requests():
+                    guard.check()
+                    if outputs := engine.step():
+                        unfinished -= {output.request_id for output in outputs if output.finished}
+                        yield [(int(output.request_id), output) for output in outputs]
+                        guard.progressed()
+        finally:
+            # Someone has stopped listening, or something went wrong: the next batch finds the engine empty.
+            if unfinished:
+                engine.abort_request(sorted(unfinished))
 
 
-def _sample(output: Any) -> Sample:
-    token_ids = tuple(output.token_ids)
-    logprobs = tuple(entry[token].logprob for entry, token in zip(output.logprobs, token_ids, strict=True))
-    return Sample(token_ids=token_ids, logprobs=logprobs)
+class _Drawn:
+    """What has been drawn of one completion."""
+
+    def __init__(self, request: int, text_end_token_id: int | None) -> None:
+        self._request = request
+        self._text_end: int | None = text_end_token_id
+        self._token_ids: list[int] = []
+        self._logprobs: list[float] = []
+
+    def add(self, output: Any) -> Event | None:
+        """Take what is new, and tell if it completes the text or the whole."""
+        new = output.outputs[0]
+        self._token_ids += new.token_ids
+        self._logprobs += [entry[token].logprob for entry, token in zip(new.logprobs, new.token_ids, strict=True)]
+        if output.finished:
+            return Whole(self._request, Sample(tuple(self._token_ids), tuple(self._logprobs)))
+        if self._text_end is not None and self._text_end in new.token_ids:
+            text = tuple(self._token_ids[: self._token_ids.index(self._text_end) + 1])
+            self._text_end = None
+            return TextReady(self._request, text)
+        return None
 
 
 def _free_port() -> int:

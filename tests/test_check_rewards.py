@@ -210,6 +210,10 @@ def likes_what_cannot_be_decoded(completion, scene):
     return 1.0 if completion.trajectory is None else 0.5
 
 
+def looks_for_a_trajectory(completion, scene):
+    return float(completion.trajectory is not None)
+
+
 def counts_agents(completion, scene):
     return min(1.0, 0.1 * len(scene.agents))
 
@@ -263,6 +267,7 @@ BROKEN = [
     ("whitespace", counts_padding, "tokens of padding"),
     ("monotone", pays_for_distance, "worse driving, a higher score"),
     ("undecodable", declared(likes_what_cannot_be_decoded, needs="text"), "got 1, 'the expert's drive' with"),
+    ("text", declared(looks_for_a_trajectory, needs="text"), "got 1, and 0 for its text alone"),
     ("bare scenes", counts_agents, "object of type 'NoneType' has no len"),
     ("bare scenes", declared(has_a_zero_for_everything, value_range=(-5.0, 0.0)), "Return None where the scene lacks"),
     ("state", KeepsASet(), "not JSON serializable"),

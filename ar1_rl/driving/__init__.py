@@ -13,6 +13,7 @@ from .completion import (
     Completion,
     TokenLayout,
     parse_completions,
+    read_text,
 )
 from .decision_text import parse_claims, parse_decisions
 from .decisions import (
@@ -74,4 +75,5 @@ __all__ = [
     "parse_completions",
     "parse_decisions",
     "read_meta_actions",
+    "read_text",
 ]

@@ -40,13 +40,38 @@ class TokenLayout:
 
 @dataclass(frozen=True, eq=False)
 class Completion:
-    """What the policy wrote. Either `trajectory` is there, or `error` says why it is not."""
+    """What the policy wrote. Either `trajectory` is there, or `error` says why it is not; see also `text_part`."""
 
     text: str
     token_ids: tuple[int, ...]
     reasoning: str | None
     trajectory: Trajectory | None
     error: DecodeError | None
+    text_tokens: int | None = None
+    """How many tokens there are up to `<|cot_end|>`, itself included; None where the trace was never closed."""
+
+    def text_part(self) -> Completion:
+        """What is there as soon as the trace is closed: its text, and neither a trajectory nor an error.
+
+        A completion whose trace was never closed is its own text part.
+        """
+        if self.reasoning is None:
+            return self
+        return _text_part(self.reasoning, self.token_ids[: self.text_tokens], self.text_tokens)
+
+
+def read_text(
+    token_ids: Sequence[int], *, layout: TokenLayout, decode_text: Callable[[Sequence[int]], str]
+) -> Completion:
+    """The text part of a completion of which only the tokens up to `<|cot_end|>` are there yet."""
+    trace = _reasoning_ids(token_ids, layout)
+    assert trace is not None, "there is no text part before <|cot_end|>"
+    return _text_part(decode_text(trace).strip(), tuple(token_ids), len(token_ids))
+
+
+def _text_part(reasoning: str, token_ids: tuple[int, ...], text_tokens: int | None) -> Completion:
+    text = f"{reasoning}{COT_END}"
+    return Completion(text, token_ids, reasoning, trajectory=None, error=None, text_tokens=text_tokens)
 
 
 def parse_completions(
@@ -83,6 +108,7 @@ def parse_completions(
             reasoning=None if (trace := traces[i]) is None else reasonings[trace],
             trajectory=Trajectory(poses_T3=poses[i], source="tokens") if i in poses else None,
             error=future if isinstance(future, DecodeError) else None,
+            text_tokens=list(ids).index(layout.cot_end) + 1 if layout.cot_end in ids else None,
         )
         for i, (ids, future) in enumerate(zip(token_ids, futures, strict=True))
     ]

@@ -18,6 +18,7 @@ from ..errors import ConfigError
 from .advantages import credited, reasoning_tokens, reward_std, standardised
 from .config import GrpoConfig
 from .losses import rollout_weights, weighted_likelihood_loss
+from .ratios import Level, ratio_metrics
 
 ROW_MEAN_LOSSES = ("grpo", "gspo", "sapo", "dr_grpo")
 """Losses that TRL averages over rows. The others divide by token counts, from which masked rows are already gone."""
@@ -86,7 +87,21 @@ class PolicyTrainer(GRPOTrainer):
                 weights_GK = rollout_weights(rewards_GK, self.policy_config.sharpness, centred)
                 batch[name] = weights_GK.view(-1)[local] * scale
         self._metrics[mode]["unscored_share"].append(1.0 - scored.float().mean().item())
+        for name, value in self._ratios(batch).items():
+            self._metrics[mode][name].append(value)
         return batch
+
+    def _ratios(self, batch: dict[str, Any]) -> dict[str, float]:
+        """Raw importance-sampling ratios over all ranks, where TRL corrects by them."""
+        if "importance_sampling_ratio" not in batch:
+            return {}
+        # A token whose log-probability the engine could not tell counts as drawn by the trainer, as in TRL.
+        gaps_BT = torch.nan_to_num(batch["old_per_token_logps"] - batch["sampling_per_token_logps"], nan=0.0)
+        gaps_BT = gaps_BT.masked_fill(batch["completion_mask"] == 0, torch.nan)
+        gaps_BT = self.accelerator.pad_across_processes(gaps_BT, dim=1, pad_index=torch.nan)
+        level: Level = "sequence" if self.args.vllm_importance_sampling_mode.startswith("sequence") else "token"
+        bounds = self.args.vllm_importance_sampling_clip_min, self.args.vllm_importance_sampling_clip_max
+        return ratio_metrics(self.accelerator.gather(gaps_BT).float().cpu().numpy(), level, *bounds)
 
     def _skipped(self, rewards: torch.Tensor, group: int, mode: str) -> torch.Tensor:
         """Rows [all ranks] of groups that say too little; groups of equal rewards are counted.

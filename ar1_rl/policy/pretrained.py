@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..driving.codec import TrajectoryCodec
 from ..errors import MissingDependencyError
@@ -10,6 +12,23 @@ from .vocabulary import add_policy_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def saved_dtype(path: str) -> str | None:
+    """The number format that a checkpoint was saved in, as its config tells; None where that is not on this machine."""
+    file: Any = Path(path) / "config.json"
+    if not file.is_file():
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            file = try_to_load_from_cache(path, "config.json")
+        except HFValidationError:
+            return None
+        if not isinstance(file, str):
+            return None
+    written = json.loads(Path(file).read_text())
+    return written.get("dtype") or written.get("torch_dtype")
 
 
 def load(path: str, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

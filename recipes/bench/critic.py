@@ -33,9 +33,9 @@ PACKAGES = ("openai", "tenacity")
 
 
 @contextmanager
-def judge(latency_s: float) -> Iterator[str]:
-    """The address of a judge that answers each request after so long."""
-    command = [sys.executable, "-m", "recipes.bench.judge", "--latency", str(latency_s)]
+def judge(latency_s: float, sigma: float = 0.0) -> Iterator[str]:
+    """The address of a judge that answers each request after so long, in the median of a log-normal with `sigma`."""
+    command = [sys.executable, "-m", "recipes.bench.judge", "--latency", str(latency_s), "--sigma", str(sigma)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None, "both are pipes"
         try:

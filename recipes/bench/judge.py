@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
+import random
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -88,9 +90,14 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     return Request(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
 
-async def _run(latency_s: float) -> None:
+def latency(median_s: float, sigma: float, text: bytes) -> float:
+    """A log-normal time [s], drawn from the text, so that the same question takes the same time again."""
+    return random.Random(text).lognormvariate(math.log(median_s), sigma) if median_s > 0.0 else 0.0
+
+
+async def _run(median_s: float, sigma: float) -> None:
     async def answer(request: Request, writer: asyncio.StreamWriter) -> bool:
-        await asyncio.sleep(latency_s)
+        await asyncio.sleep(latency(median_s, sigma, request.body))
         reply = completion("They agree in both.\n\ngrade: 4", request.json()["model"], prompt_tokens=300)
         writer.write(response(json.dumps(reply).encode()))
         return True
@@ -103,9 +110,11 @@ async def _run(latency_s: float) -> None:
 
 def main() -> None:
     """Serve."""
-    parser = argparse.ArgumentParser(description="A judge that answers every request after a fixed time.")
-    parser.add_argument("--latency", type=float, default=0.3, help="seconds before each reply")
-    asyncio.run(_run(parser.parse_args().latency))
+    parser = argparse.ArgumentParser(description="A judge that answers every request after a while.")
+    parser.add_argument("--latency", type=float, default=0.3, help="seconds before each reply, the median")
+    parser.add_argument("--sigma", type=float, default=0.0, help="of its logarithm; 0: always the same")
+    options = parser.parse_args()
+    asyncio.run(_run(options.latency, options.sigma))
 
 
 if __name__ == "__main__":

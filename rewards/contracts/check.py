@@ -90,12 +90,14 @@ def _compared(asked: Asked, bank: Bank, *, trusted: bool) -> list[ContractResult
         if results[-1].broken:
             left = COMPARED[COMPARED.index(name) + 1 :]
             return results + _skipped(asked, left, f"see {name}: answers depend on the rest of the batch")
+    undecodable = judging.undecodable(asked, bank)
     return [
         *results,
         checks.siblings(asked),
         checks.whitespace(asked),
         judging.monotone(asked, bank),
-        judging.undecodable(asked, bank),
+        undecodable,
+        judging.text_alone(asked, undecodable),
         judging.bare_scenes(asked, bank),
     ]
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ar1_rl.driving import Scene
 from ar1_rl.errors import Ar1RlError
 
+from ..asking import sees_text_only
 from ..score import Score
 from .bank import Bank, Case, Ladder
 from .checks import Asked, number, told
@@ -76,6 +77,16 @@ def undecodable(asked: Asked, bank: Bank) -> ContractResult:
                 example = f"{told(case)} got {number(lost)}, '{rival.label}' with a trajectory {number(score)}"
                 return asked.failed("undecodable", "ranked above a decodable one", example)
     return asked.passed("undecodable", f"{len(bank.undecodable)} completions")
+
+
+def text_alone(asked: Asked, undecodable_ones: ContractResult) -> ContractResult:
+    """One that is asked as soon as the text is there says of it what it would say of the whole completion."""
+    if not isinstance(asked.subject, TermSubject) or not sees_text_only(asked.subject.term):
+        return asked.skipped("text", "it needs the trajectory, or is asked about whole batches")
+    if undecodable_ones.broken:
+        return asked.skipped("text", "see undecodable: what it says depends on the trajectory")
+    parts = [replace(case, completion=case.completion.text_part()) for case in asked.cases]
+    return asked.compare("text", asked.cases, asked.scores, asked.again(parts), "for its text alone")
 
 
 def bare_scenes(asked: Asked, bank: Bank) -> ContractResult:

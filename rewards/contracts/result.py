@@ -19,6 +19,7 @@ CONTRACTS = {
     "whitespace": "spaces, line ends and padding change nothing",
     "monotone": "better driving or better reasoning, all else equal, never scores lower",
     "undecodable": "a completion without a trajectory never outranks one with it",
+    "text": "a reward that needs only the text says of the text alone what it says of the whole",
     "bare scenes": "a scene that lacks data gets a judgement or None, never an error or a made-up zero",
     "state": "state is plain values, and what is loaded is what was saved",
     "latency": "a reward that blocks does not take long",

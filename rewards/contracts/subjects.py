@@ -11,9 +11,9 @@ import numpy as np
 
 from ar1_rl.driving import Completion, Scene
 
-from ..asking import Request
+from ..asking import Portion, can_judge
 from ..calling import BackgroundLoop, call_async_reward, call_reward
-from ..mix import Mix
+from ..mix import NOT_ASKED, Mix
 from ..score import Score
 from ..terms import Term
 
@@ -39,22 +39,24 @@ class TermSubject:
     def ask(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[Score]:
         """A score for each; those that may not be asked (undecodable, trajectory needed) are None."""
         self.reset()
-        request = Request(self._open, completions, scenes)
-        return request.spread(self._call(request.arguments))
+        rows = [row for row, completion in enumerate(completions) if can_judge(self._open, completion)]
+        asked = Portion(rows, [completions[row] for row in rows], [scenes[row] for row in rows])
+        everything = [NOT_ASKED] * len(completions)
+        for row, score in zip(asked.rows, self._call(asked), strict=True):
+            everything[row] = score
+        return everything
 
     def reset(self) -> None:
         """Bring a reward with state back to where it started, so that answers can be compared."""
         if self._state is not None:
             self.term.inner.load_state_dict(copy.deepcopy(self._state))
 
-    def _call(
-        self, arguments: tuple[Term, Sequence[Completion], Sequence[Scene], Sequence[Sequence[int]]]
-    ) -> list[Score]:
-        term, completions, scenes, siblings = arguments
+    def _call(self, asked: Portion) -> list[Score]:
+        term, completions, scenes, siblings = self._open, asked.completions, asked.scenes, asked.siblings
         if not term.is_async:
-            return call_reward(*arguments)
+            return call_reward(term, completions, scenes, siblings)
         if not self.one_by_one:
-            return self._loop.submit(call_async_reward(*arguments)).result()
+            return self._loop.submit(call_async_reward(term, completions, scenes, siblings)).result()
         scores = [Score(None)] * len(completions)
         for rows in siblings if term.per_group else [[row] for row in range(len(completions))]:
             part = [completions[i] for i in rows], [scenes[i] for i in rows], [list(range(len(rows)))]

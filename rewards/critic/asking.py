@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from .cost import Usage
 from .questions import Question
 
 if TYPE_CHECKING:
-    from .client import Answer
+    from .client import Answer, Streak
 
 
 NOTHING = Usage()
@@ -32,14 +34,52 @@ class Asked:
     """What it took; nothing if it came from the cache."""
 
 
-def ask_distinct(endpoint: Endpoint, cache: ReplyCache | None, questions: Sequence[Question]) -> dict[str, Asked]:
-    """What each distinct question came to, by key."""
-    distinct = {question.key: question for question in questions}
-    known = {} if cache is None else cache.get_many(list(distinct))
-    asked = {key: _remembered(endpoint, reply) for key, reply in known.items()}
-    new = [question for key, question in distinct.items() if key not in known]
-    answers = endpoint.ask_many([question.request for question in new]) if new else []
-    return asked | {q.key: _answered(endpoint, answer) for q, answer in zip(new, answers, strict=True)}
+class OpenQuestions:
+    """The questions of one batch: each is asked once, as soon as it comes, and the cache is looked into first."""
+
+    def __init__(self, endpoint: Endpoint, cache: ReplyCache | None) -> None:
+        self._endpoint, self._cache = endpoint, cache
+        self._streak: Streak | None = None
+        self._known: dict[str, Asked] = {}
+        self._asked: dict[str, tuple[Future[list[Answer]], int]] = {}
+        """By key: where its answer will be."""
+        self._started_s = self._ended_s = time.perf_counter()
+
+    @property
+    def wall_s(self) -> float:
+        """From the beginning to the last answer [s]."""
+        return self._ended_s - self._started_s
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask what has not been asked yet; does not wait for answers."""
+        new = {q.key: q for q in questions if q.key not in self._known and q.key not in self._asked}
+        found = {} if self._cache is None else self._cache.get_many(list(new))
+        self._known |= {key: _remembered(self._endpoint, reply) for key, reply in found.items()}
+        rest = [question for key, question in new.items() if key not in found]
+        if rest:
+            self._streak = self._streak or self._endpoint.new_streak()
+            answers = self._endpoint.start_many([question.request for question in rest], self._streak)
+            answers.add_done_callback(self._note_end)
+            self._asked |= {question.key: (answers, place) for place, question in enumerate(rest)}
+        self._note_end()
+
+    def answers(self) -> dict[str, Asked]:
+        """What each distinct question came to, by key, once all are answered."""
+        asked = {}
+        for key, (answers, place) in self._asked.items():
+            waits = not answers.done()
+            asked[key] = _answered(self._endpoint, answers.result()[place])
+            if waits:
+                self._note_end()
+        return self._known | asked
+
+    def cancel(self) -> None:
+        """Give up what has not been answered."""
+        for answers, _ in list(self._asked.values()):
+            answers.cancel()
+
+    def _note_end(self, _: object = None) -> None:
+        self._ended_s = time.perf_counter()
 
 
 def recorded(record: Mapping[str, Any]) -> Asked:

@@ -104,13 +104,19 @@ class CriticClient:
         self._lanes: list[_Lane] = []
         self._free_lanes: list[_Lane] = []
 
-    async def ask_all(self, requests: Sequence[Mapping[str, Any]], tokens: Sequence[float]) -> list[Answer]:
+    def new_streak(self) -> Streak:
+        """For a batch that is asked about in parts."""
+        return Streak(self.settings.give_up_after)
+
+    async def ask_all(
+        self, requests: Sequence[Mapping[str, Any]], tokens: Sequence[float], streak: Streak | None = None
+    ) -> list[Answer]:
         """Answers in the order of the requests, each the arguments of a chat completion; `tokens` are estimates.
 
         After `give_up_after` failed calls in a row the rest is given up, so that a dead server costs minutes and not
-        its timeout times everything.
+        its timeout times everything. Parts of one batch share a streak.
         """
-        streak = Streak(self.settings.give_up_after)
+        streak = streak or self.new_streak()
         return await asyncio.gather(*(self._ask(_Call(r, t, streak)) for r, t in zip(requests, tokens, strict=True)))
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ import re
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
-    from .client import Answer, CriticClient
+    from .client import Answer, CriticClient, Streak
 
 Messages = Sequence[Mapping[str, Any]]
 """Chat messages."""
@@ -144,8 +145,21 @@ class Endpoint:
 
     def ask_many(self, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         """Answers in the order of the requests, which are bodies of chat completions without the model's name."""
+        answers = self.start_many(requests)
+        try:
+            return answers.result()
+        except BaseException:
+            answers.cancel()
+            raise
+
+    def start_many(self, requests: Sequence[Mapping[str, Any]], streak: Streak | None = None) -> Future[list[Answer]]:
+        """The same without waiting. Parts of one batch share a `new_streak`."""
         bodies = [{"model": self.model, **request} for request in requests]
-        return self._line().ask(bodies, [self._tokens(body) for body in bodies])
+        return self._line().start(bodies, [self._tokens(body) for body in bodies], streak)
+
+    def new_streak(self) -> Streak:
+        """Counts the failures in a row of one batch, after `give_up_after` of which the rest of it is not asked."""
+        return self._line().client.new_streak()
 
     def _faults(self) -> list[str]:
         faults = url_faults(self.base_url) + faults_of(self, RULES)
@@ -190,17 +204,14 @@ class _Line:
 
     def __init__(self, client: CriticClient) -> None:
         self.process = os.getpid()
-        self._client = client
+        self.client = client
         self._loop = BackgroundLoop()
         weakref.finalize(self, _hang_up, self._loop, client).atexit = False
 
-    def ask(self, requests: Sequence[Mapping[str, Any]], tokens: Sequence[float]) -> list[Answer]:
-        future = self._loop.submit(self._client.ask_all(requests, tokens))
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+    def start(
+        self, requests: Sequence[Mapping[str, Any]], tokens: Sequence[float], streak: Streak | None
+    ) -> Future[list[Answer]]:
+        return self._loop.submit(self.client.ask_all(requests, tokens, streak))
 
 
 def _hang_up(loop: BackgroundLoop, client: CriticClient) -> None:

@@ -6,7 +6,6 @@ A judge that cannot be reached or gives no grade is a failure (`Score.failure`),
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -18,13 +17,14 @@ from ar1_rl.errors import ConfigError
 
 from ..base import BatchReward, Needs
 from ..score import Score
-from .asking import Asked, ask_distinct, keep, recorded
+from .asking import Asked, recorded
+from .batch import CriticBatch
 from .cache import MAX_BYTES, ReplyCache
 from .connection import IMAGE_TOKENS, Endpoint
 from .cost import Estimate, Usage, estimate_tokens
 from .grading import grade_reply
 from .prompt import MAX_CHARACTERS, CriticPrompt, load_prompt
-from .questions import Question, Questioner
+from .questions import Questioner
 from .rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 from .settings import AT_LEAST_ONE, NAME, SWITCH, faults_of, is_whole, optional
 from .verdict import REPLY_MODES, ReplyMode, response_format
@@ -119,26 +119,19 @@ class EndpointCritic(Endpoint, BatchReward):
         self, completions: Sequence[Completion], scenes: Sequence[Scene], draws: Sequence[int]
     ) -> list[Score]:
         """Grade a batch in which a row with another draw asks for another sample of the critic's opinion."""
-        start_s = time.perf_counter()
-        rows = self._questioner.ask(completions, scenes, draws)
-        asked = ask_distinct(self, self._replies, [row for row in rows if isinstance(row, Question)])
-        graded = {key: self._grade(one) for key, one in asked.items()}
-        if self._replies is not None:
-            keep(self._replies, {key: one for key, one in asked.items() if graded[key].value is not None})
-        scores, met = [], set()
-        for row in rows:
-            if isinstance(row, Score):
-                scores.append(row)
-                continue
-            score = graded[row.key]
-            scores.append(replace(score, record={**score.record, "shared": True}) if row.key in met else score)
-            met.add(row.key)
-        self._count(scores, asked, graded, time.perf_counter() - start_s)
-        return scores
+        batch = self.open_batch()
+        rows = range(len(completions))
+        batch.ask(rows, completions, scenes, draws)
+        scores = batch.finish()
+        return [scores[row] for row in rows]
+
+    def open_batch(self) -> CriticBatch:
+        """A batch that is graded as it comes."""
+        return CriticBatch(self, self._questioner, self._replies)
 
     def replay(self, record: Mapping[str, Any]) -> Score:
         """The score of a recorded reply, read anew by this critic's rubric; the model is not asked."""
-        return self._grade(recorded(record))
+        return self.grade(recorded(record))
 
     def estimate(
         self, *, steps: int, rollouts: int, scenes: Sequence[Scene] = (), reply_tokens: int = REPLY_TOKENS
@@ -164,34 +157,26 @@ class EndpointCritic(Endpoint, BatchReward):
         return Questioner(self.model, self.loaded_prompt, self.sampling, self._form, self.images)
 
     @cached_property
-    def _form(self) -> dict[str, Any]:
-        form = response_format(self.loaded_rubric, self.reply, self.reason_characters)
-        logprobs = {"logprobs": True, "top_logprobs": self.top_logprobs} if self.expected else {}
-        return {**form, **form.pop("extra_body", {}), **logprobs}
-
-    @cached_property
     def _replies(self) -> ReplyCache | None:
         if self.cache is None or self.cache is False:
             return None
         return ReplyCache(None if self.cache is True else self.cache, self.cache_max_bytes)
 
-    def _grade(self, asked: Asked) -> Score:
+    def grade(self, asked: Asked) -> Score:
+        """The score of what a question came to."""
         score = grade_reply(asked, self.loaded_rubric, self.expected)
         return replace(score, record={"prompt_hash": self.prompt_hash, **score.record})
 
-    def _count(
-        self, scores: Sequence[Score], asked: Mapping[str, Asked], graded: Mapping[str, Score], wall_s: float
-    ) -> None:
-        new = [key for key, one in asked.items() if not one.record["cached"]]
-        questions = [score for score in scores if score.record]
-        batch = Usage(
-            rollouts=len(questions),
-            cached=sum(bool(score.record["cached"]) for score in questions),
-            failed=sum(graded[key].failure is not None for key in new),
-            wall_s=wall_s,
-        )
+    def count(self, usage: Usage) -> None:
+        """Add what a batch took."""
         with self._lock:
-            self.__dict__["_usage"] = sum((asked[key].usage for key in new), self.usage + batch)
+            self.__dict__["_usage"] = self.usage + usage
+
+    @cached_property
+    def _form(self) -> dict[str, Any]:
+        form = response_format(self.loaded_rubric, self.reply, self.reason_characters)
+        logprobs = {"logprobs": True, "top_logprobs": self.top_logprobs} if self.expected else {}
+        return {**form, **form.pop("extra_body", {}), **logprobs}
 
     def _faults(self) -> list[str]:
         faults = super()._faults() + faults_of(self, RULES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -128,10 +128,15 @@ class EnsembleCritic(BatchReward):
 
     def score_batch(self, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[Score]:
         """Score completions; members wait side by side, and the samples of one share its limits."""
-        with ThreadPoolExecutor(len(self.members)) as pool:
-            asked = [pool.submit(self._ask, member, completions, scenes) for member in self.members]
-            by_opinion = [opinion for future in asked for opinion in future.result()]
-        return [self.agreement.score(row, self.opinion_names) for row in zip(*by_opinion, strict=True)]
+        batch = self.open_batch()
+        rows = range(len(completions))
+        batch.ask(rows, completions, scenes)
+        scores = batch.finish()
+        return [scores[row] for row in rows]
+
+    def open_batch(self) -> EnsembleBatch:
+        """A batch that is judged as it comes, by those members that can."""
+        return EnsembleBatch(self)
 
     def replay(self, record: Mapping[str, Any]) -> Score:
         """The score of recorded replies, each read anew by its member."""
@@ -161,21 +166,6 @@ class EnsembleCritic(BatchReward):
             if own is not None:
                 member.load_state_dict(own)
 
-    def _ask(self, member: Any, completions: Sequence[Completion], scenes: Sequence[Scene]) -> list[list[Score]]:
-        """By sample, then row. What a member raises is its failure, unless the caller has to mend it."""
-        rows = len(completions)
-        try:
-            if self.samples == 1:
-                return [list(member.score_batch(completions, scenes))]
-            draws = [draw for draw in range(self.samples) for _ in range(rows)]
-            flat = member.score_draws([*completions] * self.samples, [*scenes] * self.samples, draws)
-            return [flat[draw * rows : (draw + 1) * rows] for draw in range(self.samples)]
-        except CALLER_FAULTS:
-            raise
-        except Exception as error:
-            kind = type(error).__name__
-            return [[Score(None, why=f"failed: {kind}", failure=kind)] * rows] * self.samples
-
     def _member_faults(self) -> list[str]:
         if not self.members:
             return ["members: got none, allowed one or more critics"]
@@ -191,6 +181,95 @@ class EnsembleCritic(BatchReward):
             elif self.samples != 1 and getattr(member, "temperature", None) == 0:
                 faults.append(f"samples: got {self.samples}, and members.{i} has temperature 0, which must be above 0")
         return faults
+
+
+class EnsembleBatch:
+    """One batch before all members (`asking.OpenBatch`)."""
+
+    def __init__(self, critic: EnsembleCritic) -> None:
+        self._critic = critic
+        self._members = [_MemberBatch(member, critic.samples) for member in critic.members]
+        self._rows: list[Any] = []
+
+    def ask(self, rows: Sequence[Any], completions: Sequence[Completion], scenes: Sequence[Scene]) -> None:
+        """Ask every member about some rows, which can be put in order; does not wait."""
+        self._rows += rows
+        for member in self._members:
+            member.ask(rows, completions, scenes)
+
+    def finish(self) -> dict[Any, Score]:
+        """The scores by row, once all opinions are there."""
+        rows = sorted(self._rows)
+        with ThreadPoolExecutor(len(self._members)) as pool:
+            by_opinion = [opinion for found in pool.map(lambda m: m.finish(rows), self._members) for opinion in found]
+        names = self._critic.opinion_names
+        opinions = zip(*by_opinion, strict=True)
+        return {row: self._critic.agreement.score(one, names) for row, one in zip(rows, opinions, strict=True)}
+
+    def cancel(self) -> None:
+        """Give up what has not been answered."""
+        for member in self._members:
+            member.cancel()
+
+
+class _MemberBatch:
+    """One batch before one member. What it raises is its failure, unless the caller has to mend it."""
+
+    def __init__(self, member: Any, samples: int) -> None:
+        self._member, self._samples = member, samples
+        self._batch: Any = None
+        self._asked: dict[Any, tuple[Completion, Scene]] = {}
+        self._failed: Exception | None = None
+
+    def ask(self, rows: Sequence[Any], completions: Sequence[Completion], scenes: Sequence[Scene]) -> None:
+        self._asked |= dict(zip(rows, zip(completions, scenes, strict=True), strict=True))
+        if hasattr(self._member, "open_batch"):
+            self._guarded(lambda: self._hand_over(rows, completions, scenes))
+
+    def finish(self, rows: Sequence[Any]) -> list[list[Score]]:
+        """By sample, then row."""
+        opinions = self._guarded(lambda: self._opinions(rows))
+        if self._failed is None:
+            return opinions
+        kind = type(self._failed).__name__
+        return [[Score(None, why=f"failed: {kind}", failure=kind)] * len(rows)] * self._samples
+
+    def cancel(self) -> None:
+        if self._batch is not None:
+            self._batch.cancel()
+
+    def _hand_over(self, rows: Sequence[Any], completions: Sequence[Completion], scenes: Sequence[Scene]) -> None:
+        if self._batch is None:
+            self._batch = self._member.open_batch()
+        if self._samples == 1:
+            self._batch.ask([(0, row) for row in rows], completions, scenes)
+            return
+        for draw in range(self._samples):
+            self._batch.ask([(draw, row) for row in rows], completions, scenes, [draw] * len(rows))
+
+    def _opinions(self, rows: Sequence[Any]) -> list[list[Score]]:
+        draws = range(self._samples)
+        if self._batch is not None:
+            scores = self._batch.finish()
+            return [[scores[draw, row] for row in rows] for draw in draws]
+        completions, scenes = ([self._asked[row][i] for row in rows] for i in (0, 1))
+        if self._samples == 1:
+            return [list(self._member.score_batch(completions, scenes))]
+        flat = self._member.score_draws(
+            completions * self._samples, scenes * self._samples, [draw for draw in draws for _ in rows]
+        )
+        return [flat[draw * len(rows) : (draw + 1) * len(rows)] for draw in draws]
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        if self._failed is not None:
+            return None
+        try:
+            return work()
+        except CALLER_FAULTS:
+            raise
+        except Exception as error:
+            self._failed = error
+            return None
 
 
 def _name(member: Any) -> str:

@@ -38,15 +38,17 @@ class Questioner:
     images: bool
 
     def ask(
-        self, completions: Sequence[Completion], scenes: Sequence[Scene], draws: Sequence[int]
+        self,
+        completions: Sequence[Completion],
+        scenes: Sequence[Scene],
+        draws: Sequence[int],
+        pictures: Pictures | None = None,
     ) -> list[Question | Score]:
-        """The questions about a batch; a row with another draw has a sample of its own."""
-        pictures: dict[tuple[str, ...], _Picture | Score] = {}
+        """The questions about rows of a batch; one with another draw has a sample of its own."""
+        pictures = pictures or Pictures()
         return [self._row(*row, pictures) for row in zip(completions, scenes, draws, strict=True)]
 
-    def _row(
-        self, completion: Completion, scene: Scene, draw: int, pictures: dict[tuple[str, ...], _Picture | Score]
-    ) -> Question | Score:
+    def _row(self, completion: Completion, scene: Scene, draw: int, pictures: Pictures) -> Question | Score:
         if scene.reference is None:
             return Score(None, why="the scene has no reference trace")
         if not completion.reasoning:
@@ -55,10 +57,7 @@ class Questioner:
         if not self.images:
             # Nothing of a scene is shown but its reference, so scenes with the same one share their replies.
             return self._question(self.prompt.messages(*texts), texts, draw, "", None)
-        files = tuple(frame.path for frame in scene.observation.frames)
-        if files not in pictures:
-            pictures[files] = _picture(scene)
-        picture = pictures[files]
+        picture = pictures.of(scene)
         if isinstance(picture, Score):
             return picture
         messages = self.prompt.messages(*texts, picture.image)
@@ -90,6 +89,20 @@ class _Picture:
                 if part.get("type") == "image_url" and part["image_url"]["url"] == self.url:
                     part["image_url"]["url"] = self.url
         return messages
+
+
+class Pictures:
+    """Those of a batch, each read once."""
+
+    def __init__(self) -> None:
+        self._by_files: dict[tuple[str, ...], _Picture | Score] = {}
+
+    def of(self, scene: Scene) -> _Picture | Score:
+        """The scene's picture, or the score where it has none."""
+        files = tuple(frame.path for frame in scene.observation.frames)
+        if files not in self._by_files:
+            self._by_files[files] = _picture(scene)
+        return self._by_files[files]
 
 
 def _picture(scene: Scene) -> _Picture | Score:
