@@ -6,6 +6,7 @@ Exit codes: 0 good, 1 the run failed, 2 the call or the config is wrong, 75 stop
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,12 +18,12 @@ from ar1_rl.errors import Ar1RlError, ConfigError
 
 from . import catalogue
 from .console import quiet_libraries, run_console
+from .launch import EXIT_FAILED, EXIT_STOPPED, EXIT_WRONG_CALL, is_rank, launch
 
 if TYPE_CHECKING:
     from .run_config import RunConfig
 
 Stage = Literal["sft", "grpo"]
-EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED = 1, 2, 75
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +44,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Flags and key.path=value overrides may come in any order, which argparse alone does not allow under a verb."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     wrong = [argument for argument in rest if argument.startswith("-") or not hasattr(options, "overrides")]
     if wrong:
         parser.error(f"unrecognized arguments: {' '.join(wrong)}")
@@ -131,7 +133,7 @@ def _quickstart(options: argparse.Namespace) -> int:
     out = Path(options.out)
     overrides = [f"seed={options.seed}", *options.overrides]
     config = _load(catalogue.path_of("quickstart"), overrides)
-    if not options.resume and not options.dry_run:
+    if not options.resume and not options.dry_run and not is_rank(os.environ):
         moved = catalogue.make_room(out)
         if moved is not None:
             run_console().print(f"An earlier run was in {out}; it is now in {moved}", soft_wrap=True)
@@ -161,19 +163,28 @@ def _run(config: RunConfig, out: Path, options: argparse.Namespace, stage: Stage
     from .doctor import shadowing
 
     console = run_console()
-    for intruder in shadowing():
-        console.print(f"[yellow]{_escaped(intruder)}[/yellow]", soft_wrap=True)
     quiet_libraries()
-    if options.dry_run:
-        from .dry_run import dry_run
+    if not is_rank(os.environ):
+        for intruder in shadowing():
+            console.print(f"[yellow]{_escaped(intruder)}[/yellow]", soft_wrap=True)
+        if options.dry_run:
+            from .dry_run import dry_run
 
-        return dry_run(config, console)
+            return dry_run(config, console)
+        if config.launch.ranks > 1 or config.deepspeed is not None:
+            from .run_folder import check_folder
+
+            check_folder(out, config, resume=options.resume)
+            return launch(config.launch, ["-m", "recipes.cli", *options.arguments])
     from .post_train import post_train
+    from .ranks import join
     from .stopping import Stopped, stop_on_signal
 
     with stop_on_signal() as stop:
+        ranks = join(config)
+        console.quiet = not ranks.first
         try:
-            post_train(config, out, console, stop, resume=options.resume, until=stage)
+            post_train(config, out, console, stop, resume=options.resume, until=stage, ranks=ranks)
         except Stopped as reason:
             console.print(
                 f"{reason}; everything so far is in {out}. Go on with: {_resume_line(options, out)}", soft_wrap=True

@@ -43,6 +43,16 @@ class Evaluation:
     most_likely: tuple[Rollout, ...]
     """The most likely rollout of each scene."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """One evaluation of the scenes of several, in their order."""
+        return cls(
+            scene_ids=tuple(identity for part in parts for identity in part.scene_ids),
+            kinds=tuple(kind for part in parts for kind in part.kinds),
+            per_scene={name: np.concatenate([part.per_scene[name] for part in parts]) for name in METRICS},
+            most_likely=tuple(rollout for part in parts for rollout in part.most_likely),
+        )
+
     def means(self) -> dict[str, float | None]:
         """Mean over scenes of every metric; None where no scene has it."""
         return {name: _mean(values_S) for name, values_S in self.per_scene.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,8 @@ from .reward_state import FailureStop, reward_callback
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
-from .training import device_arguments, silence, step_callback
+from .training import device_arguments, save_whole, silence, step_callback
+from .weights import load_into
 
 BEST_FOLDER = "best"
 
@@ -87,12 +88,13 @@ class PolicyTraining:
         from ar1_rl.policy.pretrained import load
 
         self.config, self.folder, self.console = config, folder, console
+        arguments = grpo_arguments(config, folder.checkpoints / "grpo-trainer")
         model, tokenizer = load(str(policy_path), config.policy.dtype)
         self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
         self.mix = config.rewards.build()
         self.loop = RolloutLoop(
             scenes={scene.id: scene for scene in scenes},
-            store=RolloutStore(folder.rollouts),
+            store=RolloutStore(folder.rollouts, folder.ranks.index),
             seed=config.seed,
         )
         self.failures = FailureStop()
@@ -110,7 +112,7 @@ class PolicyTraining:
             self.trainer = PolicyTrainer(
                 model=model,
                 reward_funcs=[self.reward],
-                args=grpo_arguments(config, folder.checkpoints / "grpo-trainer"),
+                args=arguments,
                 train_dataset=Dataset.from_list(rows),
                 processing_class=tokenizer,
                 rollout_func=self.loop.sample,
@@ -141,7 +143,7 @@ class PolicyTraining:
             self.trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
         stop.check()
         self.failures.check()
-        self._load_best()
+        load_into(self.trainer, self.folder.checkpoints / BEST_FOLDER)
 
     def validate(self, scenes: Sequence[Scene], step: int) -> dict[str, float]:
         """Mean reward and mean of each term on the validation split, over what was judged, drawn as in evaluation.
@@ -149,38 +151,31 @@ class PolicyTraining:
         Beside these go the failures of judges and their cost, named as in the lines of training steps, so that the
         sums over all lines are those of the run.
         """
-        k = self.config.eval.samples_per_scene
-        repeated = [scene for scene in scenes for _ in range(k)]
-        numbers = [number for _ in scenes for number in range(k)]
+        k, share = self.config.eval.samples_per_scene, self.folder.ranks.share(scenes)
+        repeated = [scene for scene in share for _ in range(k)]
+        numbers = [number for _ in share for number in range(k)]
         self.sync()
         policy = self.policy(self.config.eval.sampling(self.config.rollouts), f"step-{step}")
-        rollouts = policy.rollouts(repeated, numbers, run_seed=self.config.seed, step=-1)
+        rollouts = policy.rollouts(repeated, numbers, run_seed=self.config.seed, step=-1) if share else []
         mixed, counted = self.reward.grade([r.completion for r in rollouts], repeated)
-        rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(rollouts, mixed, strict=True)]
-        self.loop.store.write(f"validation-{step:06d}", rows)
-        columns = {"reward": [m.value for m in mixed]}
-        columns |= {name: [m.scores[name].value for m in mixed] for name in mixed[0].scores}
-        columns["parse_rate"] = [float(r.completion.error is None) for r in rollouts]
-        known = {name: [value for value in column if value is not None] for name, column in columns.items()}
-        return {f"validation/{name}": float(np.mean(values)) for name, values in known.items() if values} | counted
+        if share:
+            rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(rollouts, mixed, strict=True)]
+            self.loop.store.write(f"validation-{step:06d}", rows)
+        figures = [
+            {"reward": m.value, "parse_rate": float(r.completion.error is None)}
+            | {name: score.value for name, score in m.scores.items()}
+            for r, m in zip(rollouts, mixed, strict=True)
+        ]
+        columns: defaultdict[str, list[float]] = defaultdict(list)
+        for row in self.folder.ranks.gather(figures):
+            for name, value in row.items():
+                if value is not None:
+                    columns[name].append(value)
+        return {f"validation/{name}": float(np.mean(values)) for name, values in columns.items()} | counted
 
     def save(self, target: Path) -> None:
         """Write the policy as an ordinary Hugging Face folder, whole or not at all."""
-        partial = target.with_name(target.name + ".partial")
-        if self.trainer.is_world_process_zero():
-            shutil.rmtree(partial, ignore_errors=True)
-        self.trainer.save_model(str(partial))
-        if self.trainer.is_world_process_zero():
-            shutil.rmtree(target, ignore_errors=True)
-            partial.rename(target)
-
-    def _load_best(self) -> None:
-        from transformers import AutoModelForCausalLM
-
-        best = AutoModelForCausalLM.from_pretrained(
-            self.folder.checkpoints / BEST_FOLDER, dtype=self.config.policy.dtype
-        )
-        self.trainer.accelerator.unwrap_model(self.trainer.model).load_state_dict(best.state_dict())
+        save_whole(self.trainer, target, self.folder.ranks)
 
     def _engine(self) -> Engine:
         if self.config.rollouts.engine == "vllm":
@@ -199,7 +194,7 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
     from trl import GRPOConfig
 
     grpo, rollouts = config.grpo, config.rollouts
-    per_step = grpo.scenes_per_step * grpo.samples_per_scene
+    per_step = grpo.scenes_per_step // config.launch.ranks * grpo.samples_per_scene
     per_pass = grpo.rollouts_per_pass or per_step
     losses: dict[str, Any] = {"loss_type": grpo.loss}
     if grpo.loss == "gspo":
@@ -238,7 +233,7 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         seed=config.seed,
         dataloader_pin_memory=False,
         **losses,
-        **device_arguments(config.policy.dtype),
+        **device_arguments(config),
     )
 
 

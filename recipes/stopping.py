@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,6 +20,12 @@ class StopFlag:
 
     def __bool__(self) -> bool:
         return self.signal_name is not None
+
+    def agree(self, any_rank: Callable[[bool], bool]) -> bool:
+        """Whether a signal has come to any rank; all of them ask together, and all of them then stop."""
+        if any_rank(bool(self)) and not self:
+            self.signal_name = "a signal to another rank"
+        return bool(self)
 
     def check(self) -> None:
         """Raise Stopped if a signal came. Called where nothing is half done."""
