@@ -6,8 +6,10 @@ Exit codes: 0 good, 1 the run failed, 2 the call or the config is wrong, 75 stop
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +23,8 @@ from .console import quiet_libraries, run_console
 from .launch import EXIT_FAILED, EXIT_STOPPED, EXIT_WRONG_CALL, is_rank, launch
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .run_config import RunConfig
 
 Stage = Literal["sft", "grpo"]
@@ -32,12 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = run_console()
     try:
         return int(options.run(options))
-    except ConfigError as error:
-        console.print(f"[red]{_escaped(error)}[/red]", soft_wrap=True)
-        return EXIT_WRONG_CALL
     except Ar1RlError as error:
-        console.print(f"[red]{type(error).__name__}: {_escaped(error)}[/red]", soft_wrap=True)
-        return EXIT_FAILED
+        code, told = _verdict(error)
+        console.print(told, soft_wrap=True)
+        return code
+
+
+def _verdict(error: Ar1RlError) -> tuple[int, str]:
+    """Exit code, and what the terminal says."""
+    if isinstance(error, ConfigError):
+        return EXIT_WRONG_CALL, f"[red]{_escaped(error)}[/red]"
+    return EXIT_FAILED, f"[red]{type(error).__name__}: {_escaped(error)}[/red]"
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -175,22 +184,36 @@ def _run(config: RunConfig, out: Path, options: argparse.Namespace, stage: Stage
             from .run_folder import check_folder
 
             check_folder(out, config, resume=options.resume)
-            return launch(config.launch, ["-m", "recipes.cli", *options.arguments])
+            return launch(config.launch, ["-m", "recipes.cli", *options.arguments], _plain(console))
+    return _run_rank(config, out, options, stage)
+
+
+def _run_rank(config: RunConfig, out: Path, options: argparse.Namespace, stage: Stage) -> int:
+    """This process's part of the run, which is all of it where no launcher started it."""
     from .post_train import post_train
-    from .ranks import join
+    from .ranks import join, watched
     from .stopping import Stopped, stop_on_signal
 
-    with stop_on_signal() as stop:
-        ranks = join(config)
+    console, timeout_s = run_console(), config.launch.timeout_s
+    with stop_on_signal() as stop, watched(join(config), timeout_s, _plain(run_console())) as (ranks, watch):
         console.quiet = not ranks.first
         try:
             post_train(config, out, console, stop, resume=options.resume, until=stage, ranks=ranks)
+            return 0
         except Stopped as reason:
-            console.print(
-                f"{reason}; everything so far is in {out}. Go on with: {_resume_line(options, out)}", soft_wrap=True
-            )
-            return EXIT_STOPPED
-    return 0
+            told = f"{reason}; everything so far is in {out}. Go on with: {_resume_line(options, out)}"
+            code, told = EXIT_STOPPED, _escaped(told)
+        except Ar1RlError as error:
+            code, told = _verdict(error)
+        except Exception:
+            if ranks.count == 1:
+                raise
+            code, told = EXIT_FAILED, _escaped("\n".join([traceback.format_exc(), *watch.situation()]))
+        # The ranks that only notice that another one is gone say nothing.
+        end = watch.tell(code, told)
+        if end.rank == ranks.index:
+            run_console().print(told, soft_wrap=True)
+        return end.code
 
 
 def _resume_line(options: argparse.Namespace, out: Path) -> str:
@@ -263,6 +286,11 @@ def _doctor(options: argparse.Namespace) -> int:
     from . import doctor
 
     return doctor.run(options.as_json)
+
+
+def _plain(console: Console) -> Callable[[str], None]:
+    """Prints text as it is."""
+    return functools.partial(console.print, soft_wrap=True, markup=False)
 
 
 def _escaped(error: object) -> str:

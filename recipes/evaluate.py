@@ -5,7 +5,7 @@ Legend: S scenes, K samples a scene, T time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,8 +70,12 @@ def evaluate(
     store: RolloutStore | None,
     console: Console,
     stop: StopFlag,
+    mark: Callable[[str], None] = lambda doing: None,
 ) -> Evaluation:
-    """Draw K rollouts of every scene and grade them; the rollouts are recorded under `label`."""
+    """Draw K rollouts of every scene and grade them; the rollouts are recorded under `label`.
+
+    `mark` hears what is being done, for a watch.
+    """
     missing = [scene.id for scene in scenes if scene.future_T3 is None]
     if missing:
         raise SceneError(
@@ -84,6 +88,7 @@ def evaluate(
 
         def ready(count: int) -> None:
             bar.advance(count)
+            mark(f"evaluation {label}, rollouts")
             stop.check()
 
         rollouts = policy.rollouts(repeated, numbers, run_seed=run_seed, step=step, progress=ready)
@@ -91,6 +96,7 @@ def evaluate(
         [r.prompt_token_ids for r in rollouts], [r.completion.token_ids for r in rollouts]
     )
     likelihood_SK = np.array([sum(row) for row in likelihoods]).reshape(-1, k)
+    mark(f"evaluation {label}, grading")
     completions = [r.completion for r in rollouts]
     consistency, reasoning = graders.consistency(completions, repeated), graders.reasoning(completions, repeated)
     values = _rollout_metrics(rollouts, repeated, consistency, reasoning, config)

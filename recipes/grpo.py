@@ -102,7 +102,7 @@ class PolicyTraining:
             mix=self.mix,
             parse=self.loop.parse,
             scenes=self.loop.scenes,
-            on_scored=self.loop.record,
+            on_scored=self._record,
             gather=gather_object,
             on_exceeded=self.failures.tell,
         )
@@ -115,7 +115,7 @@ class PolicyTraining:
                 args=arguments,
                 train_dataset=Dataset.from_list(rows),
                 processing_class=tokenizer,
-                rollout_func=self.loop.sample,
+                rollout_func=self._sample,
                 policy_config=config.grpo,
             )
         silence(self.trainer)
@@ -131,6 +131,17 @@ class PolicyTraining:
         if self.config.rollouts.engine == "vllm":
             self.trainer.vllm_generation.sync_weights()
 
+    def _sample(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
+        step = trainer.state.global_step + 1
+        self.folder.ranks.mark(f"grpo step {step}, rollouts")
+        answer = self.loop.sample(prompts, trainer)
+        self.folder.ranks.mark(f"grpo step {step}, rewards")
+        return answer
+
+    def _record(self, completions: Sequence[Completion], mixed: Sequence[MixedScore]) -> None:
+        self.loop.record(completions, mixed)
+        self.folder.ranks.mark(f"grpo step {self.trainer.state.global_step + 1}, update")
+
     def train(self, validation: Sequence[Scene], stop: StopFlag, resume_from: Path | None) -> None:
         """Run the configured steps; afterwards the trainer holds the best checkpoint by validation reward."""
         total = self.config.grpo.steps
@@ -141,6 +152,8 @@ class PolicyTraining:
             self.trainer.add_callback(_validation_callback(self, validation))
             self.trainer.add_callback(reward_callback(self.reward, self.failures, resume_from))
             self.trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
+        # Nobody leaves while another rank still saves.
+        self.folder.ranks.wait()
         stop.check()
         self.failures.check()
         load_into(self.trainer, self.folder.checkpoints / BEST_FOLDER)
@@ -154,9 +167,11 @@ class PolicyTraining:
         k, share = self.config.eval.samples_per_scene, self.folder.ranks.share(scenes)
         repeated = [scene for scene in share for _ in range(k)]
         numbers = [number for _ in share for number in range(k)]
+        self.folder.ranks.mark(f"validation at step {step}, rollouts")
         self.sync()
         policy = self.policy(self.config.eval.sampling(self.config.rollouts), f"step-{step}")
         rollouts = policy.rollouts(repeated, numbers, run_seed=self.config.seed, step=-1) if share else []
+        self.folder.ranks.mark(f"validation at step {step}, rewards")
         mixed, counted = self.reward.grade([r.completion for r in rollouts], repeated)
         if share:
             rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(rollouts, mixed, strict=True)]

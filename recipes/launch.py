@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from ar1_rl.config import ConfigModel
 from ar1_rl.errors import ConfigError
 
-EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED = 1, 2, 75
+EXIT_CODES = EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED = 1, 2, 75
 
 
 class LaunchConfig(ConfigModel):
@@ -56,7 +56,7 @@ def is_rank(environment: Mapping[str, str]) -> bool:
     return "LOCAL_RANK" in environment and "WORLD_SIZE" in environment
 
 
-def launch(config: LaunchConfig, command: Sequence[str]) -> int:
+def launch(config: LaunchConfig, command: Sequence[str], say: Callable[[str], None] = print) -> int:
     """Run `python COMMAND` as every rank of this machine; returns the exit code of the first that did not end well.
 
     SIGINT and SIGTERM are passed on to the ranks, which save and stop together; nothing cuts their time short.
@@ -72,28 +72,22 @@ def launch(config: LaunchConfig, command: Sequence[str]) -> int:
     # torchrun's own default where it is unset, said without its warning.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     port = config.port if config.machines > 1 else _free_port()
-    options = torchrun.parse_args(
-        [
-            f"--nnodes={config.machines}",
-            f"--nproc-per-node={config.processes}",
-            f"--node-rank={config.rank}",
-            f"--master-addr={config.address}",
-            f"--master-port={port}",
-            "--rdzv-id=ar1-rl",
-            # Ctrl-C and SIGTERM are ours: torchrun would kill ranks that take more than 30 s to save.
-            "--signals-to-handle=SIGQUIT",
-            "--no-python",
-            sys.executable,
-            "-u",
-            *command,
-        ]  # fmt: skip
-    )
-    settings, executable, arguments = torchrun.config_from_args(options)
+    options = [
+        f"--nnodes={config.machines}", f"--node-rank={config.rank}", f"--nproc-per-node={config.processes}",
+        f"--master-addr={config.address}", f"--master-port={port}", "--rdzv-id=ar1-rl",
+        # Ctrl-C and SIGTERM are ours: torchrun would kill ranks that take more than 30 s to save.
+        "--signals-to-handle=SIGQUIT", "--no-python", sys.executable, "-u", *command,
+    ]  # fmt: skip
+    settings, executable, arguments = torchrun.config_from_args(torchrun.parse_args(options))
     with _signals_passed_on():
         try:
             elastic_launch(settings, executable)(*arguments)
         except ChildFailedError as error:
-            return _exit_code([failure.exitcode for failure in error.failures.values()])
+            rank, failure = next(iter(error.failures.items()))
+            if failure.exitcode in EXIT_CODES:
+                return int(failure.exitcode)
+            say(f"rank {rank} {_how(failure.exitcode)}, and with it the run has ended")
+            return EXIT_FAILED
     return 0
 
 
@@ -108,10 +102,11 @@ def check_ranks(config: LaunchConfig, environment: Mapping[str, str]) -> None:
         )
 
 
-def _exit_code(codes: Sequence[int]) -> int:
-    """That of the rank that ended first; a rank that was killed has failed."""
-    first = codes[0]
-    return first if first in (EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED) else EXIT_FAILED
+def _how(code: int) -> str:
+    """In words, how a process ended that could not tell by itself."""
+    if code == -signal.SIGKILL:
+        return "was killed by SIGKILL (by hand, or by the system because memory ran out)"
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 @contextmanager

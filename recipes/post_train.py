@@ -150,8 +150,10 @@ def _evaluate(
             store=RolloutStore(training.folder.rollouts, ranks.index),
             console=console,
             stop=stop,
+            mark=ranks.mark,
         )
         parts.append(part)
+    ranks.mark("")
     return Evaluation.joined(ranks.gather(parts))
 
 

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
 from .launch import check_ranks, is_rank
 from .run_config import RunConfig
+from .watch import Watch
 
 T = TypeVar("T")
+
+COLLECTIVES_WAIT = 1.25
+"""Times launch.timeout_s: the watch, which knows who is missing, comes before the collective, which does not."""
+
+
+def _unwatched(doing: str) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this is. Every method but `share` is called by all of them together."""
+    """Which of how many processes this is. `gather`, `any` and `wait` are called by all of them together."""
 
     index: int = 0
     count: int = 1
     on_this_machine: int = 1
+    mark: Callable[[str], None] = _unwatched
+    """Says what this rank does from now on (see `watch.Watch.mark`)."""
 
     @property
     def first(self) -> bool:
@@ -50,6 +61,23 @@ class Ranks:
 ALONE = Ranks()
 
 
+@contextmanager
+def watched(ranks: Ranks, timeout_s: float, say: Callable[[str], None]) -> Iterator[tuple[Ranks, Watch]]:
+    """While open, a watch runs beside this rank, and hears its marks."""
+    store = None
+    if ranks.count > 1:
+        from torch.distributed import TCPStore
+
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(address, port, is_master=False, timeout=timedelta(seconds=timeout_s))
+    watch = Watch(ranks.index, ranks.count, timeout_s, store, say)
+    watch.start()
+    try:
+        yield replace(ranks, mark=watch.mark), watch
+    finally:
+        watch.close()
+
+
 def join(config: RunConfig) -> Ranks:
     """Meet the other ranks that a launcher has started; alone without one.
 
@@ -72,7 +100,7 @@ def join(config: RunConfig) -> Ranks:
     state = PartialState(
         cpu=not on_gpu and config.deepspeed is None,
         backend="nccl" if on_gpu else "gloo",
-        timeout=timedelta(seconds=config.launch.timeout_s),
+        timeout=timedelta(seconds=COLLECTIVES_WAIT * config.launch.timeout_s),
     )
     return Ranks(state.process_index, state.num_processes, int(os.environ["LOCAL_WORLD_SIZE"]))
 

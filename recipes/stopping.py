@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+SAME_REQUEST_S = 2.0
+"""A queue sends one signal to every process of a job, and a launcher among them passes its own on."""
 
 
 class Stopped(Exception):
@@ -37,11 +41,14 @@ class StopFlag:
 def stop_on_signal() -> Iterator[StopFlag]:
     """While open, SIGINT and SIGTERM set the flag; afterwards the old handlers are back."""
     flag = StopFlag()
+    asked_at = 0.0
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if flag:
+        nonlocal asked_at
+        if not flag:
+            flag.signal_name, asked_at = signal.Signals(number).name, time.monotonic()
+        elif time.monotonic() - asked_at > SAME_REQUEST_S:
             raise KeyboardInterrupt
-        flag.signal_name = signal.Signals(number).name
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

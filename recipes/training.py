@@ -78,6 +78,12 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
     from transformers import TrainerCallback
 
     class StepCallback(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            folder.ranks.mark(f"{stage} step {state.global_step + 1}")
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            folder.ranks.mark("")
+
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             bar.advance()
             if stop.agree(folder.ranks.any):
