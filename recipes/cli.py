@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from .run_config import RunConfig
 
 Stage = Literal["sft", "grpo"]
+LAUNCH_FLAGS = (
+    ("--processes", "launch.processes", "N", "train in N processes on this machine"),
+    ("--machines", "launch.machines", "N", "on N machines; start the same command on each, but for its --rank"),
+    ("--rank", "launch.rank", "N", "number of this machine, from 0"),
+    ("--address", "launch.address", "HOST", "machine 0, as the others reach it"),
+    ("--deepspeed", "deepspeed", "NAME", "zero2, zero3, zero3_offload, or a JSON file of DeepSpeed settings"),
+)
+"""Flag, the config key that it sets, what it takes, and what it does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,8 +65,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     wrong = [argument for argument in rest if argument.startswith("-") or not hasattr(options, "overrides")]
     if wrong:
         parser.error(f"unrecognized arguments: {' '.join(wrong)}")
-    if rest:
-        options.overrides = [*options.overrides, *rest]
+    if hasattr(options, "overrides"):
+        flags = [f"{key}={value}" for _, key, *_ in LAUNCH_FLAGS if (value := getattr(options, key, None)) is not None]
+        options.overrides = [*options.overrides, *rest, *flags]
     return options
 
 
@@ -127,6 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument("--ask", action="store_true", help="ask critics again, whatever was recorded")
     score.add_argument("--json", action="store_true", dest="as_json")
 
+    export = verb("export", _export, "write a trained policy as a plain Hugging Face folder, adapters merged")
+    export.add_argument("source", type=Path, metavar="RUN_OR_CHECKPOINT", help="of a run, its best checkpoint")
+    export.add_argument("target", type=Path, metavar="OUT", help="a folder that is not there yet, or empty")
+
     doctor = verb("doctor", _doctor, "what this machine can run, what is missing, and the line that installs it")
     doctor.add_argument("--json", action="store_true", dest="as_json")
     return parser
@@ -136,6 +149,8 @@ def _run_flags(parser: argparse.ArgumentParser, out: str | None) -> None:
     parser.add_argument("--out", type=Path, default=out, help=f"run folder (default: {out or 'runs/RECIPE'})")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--dry-run", action="store_true", help="check config, data, rewards and batch arithmetic only")
+    for flag, key, value, text in LAUNCH_FLAGS:
+        parser.add_argument(flag, dest=key, metavar=value, help=f"{text} ({key})")
 
 
 def _quickstart(options: argparse.Namespace) -> int:
@@ -280,6 +295,15 @@ def _score(options: argparse.Namespace) -> int:
         ask=options.ask,
         as_json=options.as_json,
     )
+
+
+def _export(options: argparse.Namespace) -> int:
+    from .export import export
+
+    quiet_libraries()
+    source = export(options.source, options.target)
+    run_console().print(f"Wrote {options.target} from {source}", soft_wrap=True)
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -89,7 +89,9 @@ class PolicyTraining:
 
         self.config, self.folder, self.console = config, folder, console
         arguments = grpo_arguments(config, folder.checkpoints / "grpo-trainer")
-        model, tokenizer = load(str(policy_path), config.policy.dtype)
+        # Whole, because an adapter remembers where the weights are that it goes with.
+        where = str(policy_path.resolve()) if policy_path.exists() else str(policy_path)
+        model, tokenizer = load(where, config.policy.dtype)
         self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
         self.mix = config.rewards.build()
         self.loop = RolloutLoop(
@@ -116,6 +118,7 @@ class PolicyTraining:
                 train_dataset=Dataset.from_list(rows),
                 processing_class=tokenizer,
                 rollout_func=self._sample,
+                peft_config=adapters(config),
                 policy_config=config.grpo,
             )
         silence(self.trainer)
@@ -202,6 +205,22 @@ class PolicyTraining:
         pad = int(self.dialogue.tokenizer.pad_token_id)
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
         return SequentialEngine(model, pad_token_id=pad, batch_size=self.config.rollouts.max_sequences)
+
+
+def adapters(config: RunConfig) -> Any:
+    """PEFT's config of the adapters that GRPO trains, or None."""
+    lora = config.policy.lora
+    if lora is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets) or "all-linear",
+        task_type="CAUSAL_LM",
+    )
 
 
 def grpo_arguments(config: RunConfig, folder: Path) -> Any:

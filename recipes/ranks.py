@@ -70,7 +70,8 @@ def watched(ranks: Ranks, timeout_s: float, say: Callable[[str], None]) -> Itera
 
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = TCPStore(address, port, is_master=False, timeout=timedelta(seconds=timeout_s))
-    watch = Watch(ranks.index, ranks.count, timeout_s, store, say)
+    launcher = os.getppid() if is_rank(os.environ) else None
+    watch = Watch(ranks.index, ranks.count, timeout_s, store=store, launcher=launcher, say=say)
     watch.start()
     try:
         yield replace(ranks, mark=watch.mark), watch

@@ -20,7 +20,7 @@ def settings(spec: str) -> dict[str, Any]:
     """DeepSpeed's settings by the name of shipped ones, or from a JSON file; ConfigError where they cannot be used."""
     path = Path(spec) if spec.endswith(".json") else FOLDER / f"{spec}.json"
     if not spec.endswith(".json") and spec not in names():
-        raise ConfigError(f"got {spec!r}, allowed {', '.join(names())}, or a file of your own that ends in .json")
+        raise ConfigError(f"{spec!r} is not among {', '.join(names())}, and no file of your own: those end in .json")
     try:
         found = json.loads(path.read_text())
     except OSError as error:

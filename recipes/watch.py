@@ -21,6 +21,8 @@ from .launch import EXIT_FAILED
 BEATS = 10
 """Signs of life in the time after which a rank counts as lost."""
 LONGEST_BEAT_S = 5.0
+PATIENCE = 3
+"""Beats in which every rank that lives has heard what was told."""
 GRACE_S = 10.0
 """For a rank to come to an end of its own once the run has ended on another one."""
 END = "watch/end"
@@ -51,22 +53,37 @@ class End:
 
 
 class Watch:
-    """Of one rank. Without a store it watches a run in one process."""
+    """Of one rank. Without a store it watches a run in one process.
+
+    One thread talks and one judges: on a network that has failed without a word, talking may never return.
+    """
 
     def __init__(
-        self, rank: int, ranks: int, timeout_s: float, store: Any = None, say: Callable[[str], None] = print
+        self,
+        rank: int,
+        ranks: int,
+        timeout_s: float,
+        *,
+        store: Any = None,
+        launcher: int | None = None,
+        say: Callable[[str], None] = print,
     ) -> None:
         self.rank, self.ranks, self.timeout_s = rank, ranks, timeout_s
         self._store, self._say = store, say
         self._doing, self._since, self._beat = "", time.monotonic(), 0
         self._signs: dict[int, Sign] = {}
-        self._parent = os.getppid()
+        """Of the other ranks."""
+        self._end: End | None = None
+        """How the run has ended on another rank."""
+        self._launcher = launcher
+        """Process id; a rank does not outlive it."""
         self._closed = threading.Event()
 
     def start(self) -> None:
         """Give a first sign of life, and begin to watch."""
-        self._look()
-        threading.Thread(target=self._run, name="watch", daemon=True).start()
+        self._talk()
+        for name, work in (("talk", self._talk), ("judge", self._judge)):
+            threading.Thread(target=self._repeat, args=(work,), name=f"watch: {name}", daemon=True).start()
 
     def mark(self, doing: str) -> None:
         """What this rank does from now on, for which it has `timeout_s`; "" for what may take any time."""
@@ -75,55 +92,43 @@ class Watch:
     def tell(self, code: int, message: str) -> End:
         """End the run on all ranks; returns how it ended, which another rank may have told before."""
         self._closed.set()
-        end = End(self.rank, code, message)
+        mine = End(self.rank, code, message)
         if self._store is None:
-            return end
-        try:
-            said = self._store.compare_set(END, "", json.dumps(asdict(end)))
-            if (first := End(**json.loads(said))) != end:
-                self._store.add(SEEN, 1)
-                return first
-            patience = time.monotonic() + 2 * self._interval_s()
-            while self._store.add(SEEN, 0) < self.ranks - 1 and time.monotonic() < patience:
-                time.sleep(0.05)
-        except RuntimeError:
-            pass  # the launcher of machine 0 has gone with the store, and the other ranks notice it as this one did
-        return end
+            return mine
+        told: list[End] = []
+        thread = threading.Thread(target=self._tell, args=(mine, told), daemon=True)
+        thread.start()
+        thread.join(PATIENCE * self._interval_s())
+        return told[0] if told else mine
 
     def close(self) -> None:
         """This rank has done its part, and is not waited for."""
-        self._closed.set()
-        if self._store is not None:
+        if not self._closed.is_set() and self._store is not None:
             with contextlib.suppress(RuntimeError):
                 self._store.set(self._key(self.rank), "")
+        self._closed.set()
 
     def situation(self) -> list[str]:
         """What every rank was last heard to do."""
-        with contextlib.suppress(RuntimeError):
-            self._look()
-        return [self._told(rank, sign) for rank, sign in sorted(self._signs.items())]
+        return [self._told(rank, sign) for rank, sign in sorted({**self._signs, self.rank: self._sign()}.items())]
 
     def _interval_s(self) -> float:
         return min(LONGEST_BEAT_S, self.timeout_s / BEATS)
 
-    def _run(self) -> None:
+    def _repeat(self, work: Callable[[], None]) -> None:
         while not self._closed.wait(self._interval_s()):
             try:
-                self._look()
-                self._judge()
-            except RuntimeError as error:
-                if not self._closed.is_set():
-                    self._leave(EXIT_FAILED, f"rank {self.rank}: the launcher of machine 0 is gone: {error}")
+                work()
+            except RuntimeError as error:  # of the store
+                if not self._closed.wait(PATIENCE * self._interval_s()):
+                    self._leave(EXIT_FAILED, f"rank {self.rank}: the launcher of machine 0 is gone ({error})")
 
-    def _look(self) -> None:
+    def _talk(self) -> None:
         """Say what this rank does, and hear the others."""
-        now = time.monotonic()
-        self._beat += 1
-        mine = Sign(socket.gethostname(), self._beat, self._doing, now - self._since, now)
-        self._signs[self.rank] = mine
         if self._store is None:
             return
-        self._store.set(self._key(self.rank), json.dumps(asdict(mine)))
+        self._beat += 1
+        self._store.set(self._key(self.rank), json.dumps(asdict(self._sign())))
         for rank in range(self.ranks):
             if rank == self.rank or not self._store.check([self._key(rank)]):
                 continue
@@ -131,36 +136,51 @@ class Watch:
             if not said:
                 self._signs.pop(rank, None)
                 continue
-            sign = Sign(**{**json.loads(said), "heard_at": now})
+            sign = Sign(**{**json.loads(said), "heard_at": time.monotonic()})
             if rank not in self._signs or self._signs[rank].beat != sign.beat:
                 self._signs[rank] = sign
+        if self._end is None and self._store.check([END]):
+            self._end = End(**json.loads(self._store.get(END)))
+            self._store.add(SEEN, 1)
 
     def _judge(self) -> None:
         """End this process where the run has ended, or can only end."""
-        if os.getppid() != self._parent:
+        if self._launcher is not None and os.getppid() != self._launcher:
             self._leave(EXIT_FAILED, f"rank {self.rank}: its launcher is gone")
-        if self._store is not None and self._store.check([END]):
-            end = End(**json.loads(self._store.get(END)))
-            self._store.add(SEEN, 1)
+        if self._end is not None:
             if not self._closed.wait(GRACE_S):
-                os._exit(end.code)
+                self._leave(self._end.code, "")
             return
         now = time.monotonic()
-        waited = {rank: now - sign.heard_at for rank, sign in self._signs.items()}
-        busy = {rank: waited[rank] + sign.doing_s for rank, sign in self._signs.items() if sign.doing}
-        for seconds, fault in ((waited, "gave no sign of life"), (busy, "has stalled")):
-            if seconds and seconds[worst := max(seconds, key=seconds.__getitem__)] > self.timeout_s:
-                told = self._told(worst, self._signs[worst])
-                self._end(f"{told}. It {fault} for more than {self.timeout_s:g} s (launch.timeout_s)")
+        signs = {**self._signs, self.rank: self._sign()}
+        silent = {rank: now - sign.heard_at for rank, sign in signs.items()}
+        busy = {rank: silent[rank] + sign.doing_s for rank, sign in signs.items() if sign.doing}
+        for seconds, fault in ((silent, "It gave no sign of life"), (busy, "It has stalled: this took")):
+            worst = max(seconds, key=seconds.__getitem__, default=self.rank)
+            if seconds.get(worst, 0.0) > self.timeout_s:
+                limit = f"for more than {self.timeout_s:g} s (launch.timeout_s)"
+                message = f"{self._told(worst, signs[worst])}. {fault} {limit}"
+                end = self.tell(EXIT_FAILED, message)
+                self._leave(end.code, message if end.rank == self.rank else "")
+
+    def _tell(self, mine: End, told: list[End]) -> None:
+        with contextlib.suppress(RuntimeError):  # the launcher of machine 0 has gone with the store
+            first = End(**json.loads(self._store.compare_set(END, "", json.dumps(asdict(mine)))))
+            told.append(first)
+            if first != mine:
+                self._store.add(SEEN, 1)
+            else:
+                while self._store.add(SEEN, 0) < self.ranks - 1:
+                    time.sleep(0.05)
+
+    def _sign(self) -> Sign:
+        now = time.monotonic()
+        return Sign(socket.gethostname(), self._beat, self._doing, now - self._since, now)
 
     def _told(self, rank: int, sign: Sign) -> str:
-        since = time.monotonic() - sign.heard_at + sign.doing_s
-        doing = f"{sign.doing}, for {since:.0f} s" if sign.doing else "nothing that is timed"
+        doing_s = time.monotonic() - sign.heard_at + sign.doing_s
+        doing = f"{sign.doing}, for {doing_s:.0f} s" if sign.doing else "between two steps"
         return f"rank {rank} on {sign.host}: {doing}"
-
-    def _end(self, message: str) -> None:
-        end = self.tell(EXIT_FAILED, message)
-        self._leave(end.code, message if end.rank == self.rank else "")
 
     def _leave(self, code: int, message: str) -> None:
         """The main thread may be anywhere, for instance in a collective that nobody else comes to."""

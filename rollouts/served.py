@@ -50,8 +50,8 @@ class ServedEngine:
                     "return_token_ids": True,
                 },
             )
-            choice = answer.choices[0]
-            return Sample(tuple(choice.token_ids), tuple(choice.logprobs.token_logprobs))  # type: ignore[attr-defined]
+            choice: Any = answer.choices[0]
+            return Sample(tuple(choice.token_ids), tuple(choice.logprobs.token_logprobs))
 
         return list(self._all(draw, requests, progress))
 
@@ -69,7 +69,8 @@ class ServedEngine:
                 temperature=1.0,
                 extra_body={"prompt_logprobs": 0},
             )
-            entries = answer.choices[0].prompt_logprobs[len(prompt) :]  # type: ignore[attr-defined]
+            choice: Any = answer.choices[0]
+            entries = choice.prompt_logprobs[len(prompt) :]
             return tuple(entry[str(token)]["logprob"] for entry, token in zip(entries, completion, strict=True))
 
         return list(self._all(read, list(zip(prompts, completions, strict=True)), progress))
