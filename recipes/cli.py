@@ -188,6 +188,10 @@ def _run(config: RunConfig, out: Path, options: argparse.Namespace, stage: Stage
 
     console = run_console()
     quiet_libraries()
+    if config.rollouts.server is not None:
+        from rollouts.served import check_machine
+
+        check_machine()
     if not is_rank(os.environ):
         for intruder in shadowing():
             console.print(f"[yellow]{_escaped(intruder)}[/yellow]", soft_wrap=True)

@@ -196,6 +196,10 @@ class PolicyTraining:
         save_whole(self.trainer, target, self.folder.ranks)
 
     def _engine(self) -> Engine:
+        if self.config.rollouts.server is not None:
+            from rollouts.served import ServedEngine
+
+            return ServedEngine(self.config.rollouts.server)
         if self.config.rollouts.engine == "vllm":
             from rollouts.vectorised import VectorisedEngine
 
@@ -254,7 +258,8 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         epsilon_high=grpo.clip_high,
         scale_rewards=grpo.scale_rewards,
         use_vllm=rollouts.engine == "vllm",
-        vllm_mode="colocate",
+        vllm_mode="colocate" if rollouts.server is None else "server",
+        vllm_server_base_url=rollouts.server,
         vllm_gpu_memory_utilization=rollouts.gpu_memory_share,
         vllm_max_model_length=rollouts.max_model_tokens,
         gradient_checkpointing=False,

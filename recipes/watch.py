@@ -67,9 +67,10 @@ class Watch:
         store: Any = None,
         launcher: int | None = None,
         say: Callable[[str], None] = print,
+        leave: Callable[[int], Any] = os._exit,
     ) -> None:
         self.rank, self.ranks, self.timeout_s = rank, ranks, timeout_s
-        self._store, self._say = store, say
+        self._store, self._say, self._exit = store, say, leave
         self._doing, self._since, self._beat = "", time.monotonic(), 0
         self._signs: dict[int, Sign] = {}
         """Of the other ranks."""
@@ -184,9 +185,10 @@ class Watch:
 
     def _leave(self, code: int, message: str) -> None:
         """The main thread may be anywhere, for instance in a collective that nobody else comes to."""
+        self._closed.set()
         if message:
             self._say(message)
-        os._exit(code)
+        self._exit(code)
 
     @staticmethod
     def _key(rank: int) -> str:

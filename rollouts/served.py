@@ -9,11 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
+from ar1_rl.errors import ConfigError
+
 from .config import SamplingConfig
 from .engine import Progress, Request, Sample
 
 REQUESTS_AT_ONCE = 256
 """Of one rank; the server makes batches of them."""
+
+
+def check_machine() -> None:
+    """ConfigError where weights cannot be brought to a server."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            "rollouts.server: weights reach a vLLM server over NCCL, which needs CUDA on both sides, and there is none "
+            "here; unset it, and vLLM shares the process of the trainer"
+        )
 
 
 class ServedEngine:
