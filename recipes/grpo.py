@@ -83,6 +83,7 @@ class PolicyTraining:
     ) -> None:
         from accelerate.utils import gather_object
         from datasets import Dataset
+        from transformers import set_seed
 
         from ar1_rl.grpo.trainer import PolicyTrainer
         from ar1_rl.policy.pretrained import load
@@ -110,6 +111,7 @@ class PolicyTraining:
         )
         prompts = self.dialogue.prompts([scene.observation for scene in scenes])
         rows = [{"prompt": p, "scene_id": scene.id} for p, scene in zip(prompts, scenes, strict=True)]
+        set_seed(config.seed)  # adapters begin at random, on every rank the same
         with _engine_settings(config):
             self.trainer = PolicyTrainer(
                 model=model,

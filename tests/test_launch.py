@@ -36,11 +36,11 @@ def config(**more: Any) -> RunConfig:
 
 def test_a_group_that_would_be_split_between_ranks_is_refused() -> None:
     assert config(launch={"processes": 3}).launch.ranks == 3
-    with pytest.raises(ConfigError, match="scenes_per_step 6 is not a multiple of the 4 ranks.*stay on one rank"):
+    with pytest.raises(ConfigError, match=r"scenes_per_step 6 is not a multiple of the 4 ranks.*stay on one rank"):
         config(launch={"processes": 4})
     with pytest.raises(ConfigError, match="rollouts_per_pass 8 does not divide the 12 rollouts that each of 2 ranks"):
         config(launch={"processes": 2}, grpo={"scenes_per_step": 6, "samples_per_scene": 4, "rollouts_per_pass": 8})
-    with pytest.raises(ConfigError, match="sft.batch_size 9 is not a multiple of the 2 ranks"):
+    with pytest.raises(ConfigError, match=r"sft.batch_size 9 is not a multiple of the 2 ranks"):
         config(launch={"processes": 2}, sft={"batch_size": 9})
 
 
@@ -146,11 +146,14 @@ def test_the_launcher_ends_as_the_first_rank_that_did_not_end_well(
     doing, code, told = ENDS[end]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("TORCHELASTIC_SIGNALS_TO_HANDLE", "")
-    script = (
-        f"import os, pathlib, sys, time\nrank = os.environ['RANK']\npathlib.Path({str(tmp_path)!r}, rank).touch()\n"
-    )
-    script += f"if rank == '1':\n    {doing or 'pass'}\n"
-    script += "    sys.exit(0)\nif %r: time.sleep(60)" % bool(doing)
+    script = f"""
+import os, pathlib, sys, time
+pathlib.Path({str(tmp_path)!r}, os.environ["RANK"]).touch()
+if os.environ["RANK"] == "1":
+    {doing or "pass"}
+elif {bool(doing)}:
+    time.sleep(60)
+"""
     said: list[str] = []
     assert launch(LaunchConfig(processes=2), ["-c", script], said.append) == code
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
