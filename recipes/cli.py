@@ -6,7 +6,10 @@ Exit codes: 0 good, 1 the run failed, 2 the call or the config is wrong, 75 stop
 from __future__ import annotations
 
 import argparse
+import functools
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,12 +20,22 @@ from ar1_rl.errors import Ar1RlError, ConfigError
 
 from . import catalogue
 from .console import quiet_libraries, run_console
+from .launch import EXIT_FAILED, EXIT_STOPPED, EXIT_WRONG_CALL, is_rank, launch
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .run_config import RunConfig
 
 Stage = Literal["sft", "grpo"]
-EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED = 1, 2, 75
+LAUNCH_FLAGS = (
+    ("--processes", "launch.processes", "N", "train in N processes on this machine"),
+    ("--machines", "launch.machines", "N", "on N machines; start the same command on each, but for its --rank"),
+    ("--rank", "launch.rank", "N", "number of this machine, from 0"),
+    ("--address", "launch.address", "HOST", "machine 0, as the others reach it"),
+    ("--deepspeed", "deepspeed", "NAME", "zero2, zero3, zero3_offload, or a JSON file of DeepSpeed settings"),
+)
+"""Flag, the config key that it sets, what it takes, and what it does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,23 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = run_console()
     try:
         return int(options.run(options))
-    except ConfigError as error:
-        console.print(f"[red]{_escaped(error)}[/red]", soft_wrap=True)
-        return EXIT_WRONG_CALL
     except Ar1RlError as error:
-        console.print(f"[red]{type(error).__name__}: {_escaped(error)}[/red]", soft_wrap=True)
-        return EXIT_FAILED
+        code, told = _verdict(error)
+        console.print(told, soft_wrap=True)
+        return code
+
+
+def _verdict(error: Ar1RlError) -> tuple[int, str]:
+    """Exit code, and what the terminal says."""
+    if isinstance(error, ConfigError):
+        return EXIT_WRONG_CALL, f"[red]{_escaped(error)}[/red]"
+    return EXIT_FAILED, f"[red]{type(error).__name__}: {_escaped(error)}[/red]"
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Flags and key.path=value overrides may come in any order, which argparse alone does not allow under a verb."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     wrong = [argument for argument in rest if argument.startswith("-") or not hasattr(options, "overrides")]
     if wrong:
         parser.error(f"unrecognized arguments: {' '.join(wrong)}")
-    if rest:
-        options.overrides = [*options.overrides, *rest]
+    if hasattr(options, "overrides"):
+        flags = [f"{key}={value}" for _, key, *_ in LAUNCH_FLAGS if (value := getattr(options, key, None)) is not None]
+        options.overrides = [*options.overrides, *rest, *flags]
     return options
 
 
@@ -124,6 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument("--ask", action="store_true", help="ask critics again, whatever was recorded")
     score.add_argument("--json", action="store_true", dest="as_json")
 
+    export = verb("export", _export, "write a trained policy as a plain Hugging Face folder, adapters merged")
+    export.add_argument("source", type=Path, metavar="RUN_OR_CHECKPOINT", help="of a run, its best checkpoint")
+    export.add_argument("target", type=Path, metavar="OUT", help="a folder that is not there yet, or empty")
+
     doctor = verb("doctor", _doctor, "what this machine can run, what is missing, and the line that installs it")
     doctor.add_argument("--json", action="store_true", dest="as_json")
     return parser
@@ -133,13 +157,15 @@ def _run_flags(parser: argparse.ArgumentParser, out: str | None) -> None:
     parser.add_argument("--out", type=Path, default=out, help=f"run folder (default: {out or 'runs/RECIPE'})")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--dry-run", action="store_true", help="check config, data, rewards and batch arithmetic only")
+    for flag, key, value, text in LAUNCH_FLAGS:
+        parser.add_argument(flag, dest=key, metavar=value, help=f"{text} ({key})")
 
 
 def _quickstart(options: argparse.Namespace) -> int:
     out = Path(options.out)
     overrides = [f"seed={options.seed}", *options.overrides]
     config = _load(catalogue.path_of("quickstart"), overrides)
-    if not options.resume and not options.dry_run:
+    if not options.resume and not options.dry_run and not is_rank(os.environ):
         moved = catalogue.make_room(out)
         if moved is not None:
             run_console().print(f"An earlier run was in {out}; it is now in {moved}", soft_wrap=True)
@@ -169,25 +195,52 @@ def _run(config: RunConfig, out: Path, options: argparse.Namespace, stage: Stage
     from .doctor import shadowing
 
     console = run_console()
-    for intruder in shadowing():
-        console.print(f"[yellow]{_escaped(intruder)}[/yellow]", soft_wrap=True)
     quiet_libraries()
-    if options.dry_run:
-        from .dry_run import dry_run
+    if config.rollouts.server is not None:
+        from rollouts.served import check_machine
 
-        return dry_run(config, console)
+        check_machine()
+    if not is_rank(os.environ):
+        for intruder in shadowing():
+            console.print(f"[yellow]{_escaped(intruder)}[/yellow]", soft_wrap=True)
+        if options.dry_run:
+            from .dry_run import dry_run
+
+            return dry_run(config, console)
+        if config.launch.ranks > 1 or config.deepspeed is not None:
+            from .run_folder import check_folder
+
+            check_folder(out, config, resume=options.resume)
+            return launch(config.launch, ["-m", "recipes.cli", *options.arguments], _plain(console))
+    return _run_rank(config, out, options, stage)
+
+
+def _run_rank(config: RunConfig, out: Path, options: argparse.Namespace, stage: Stage) -> int:
+    """This process's part of the run, which is all of it where no launcher started it."""
     from .post_train import post_train
+    from .ranks import join, watched
     from .stopping import Stopped, stop_on_signal
 
-    with stop_on_signal() as stop:
+    console, timeout_s = run_console(), config.launch.timeout_s
+    with stop_on_signal() as stop, watched(join(config), timeout_s, _plain(run_console())) as (ranks, watch):
+        console.quiet = not ranks.first
         try:
-            post_train(config, out, console, stop, resume=options.resume, until=stage)
+            post_train(config, out, console, stop, resume=options.resume, until=stage, ranks=ranks)
+            return 0
         except Stopped as reason:
-            console.print(
-                f"{reason}; everything so far is in {out}. Go on with: {_resume_line(options, out)}", soft_wrap=True
-            )
-            return EXIT_STOPPED
-    return 0
+            told = f"{reason}; everything so far is in {out}. Go on with: {_resume_line(options, out)}"
+            code, told = EXIT_STOPPED, _escaped(told)
+        except Ar1RlError as error:
+            code, told = _verdict(error)
+        except Exception:
+            if ranks.count == 1:
+                raise
+            code, told = EXIT_FAILED, _escaped("\n".join([traceback.format_exc(), *watch.situation()]))
+        # The ranks that only notice that another one is gone say nothing.
+        end = watch.tell(code, told)
+        if end.rank == ranks.index:
+            run_console().print(told, soft_wrap=True)
+        return end.code
 
 
 def _resume_line(options: argparse.Namespace, out: Path) -> str:
@@ -280,10 +333,24 @@ def _score(options: argparse.Namespace) -> int:
     )
 
 
+def _export(options: argparse.Namespace) -> int:
+    from .export import export
+
+    quiet_libraries()
+    source = export(options.source, options.target)
+    run_console().print(f"Wrote {options.target} from {source}", soft_wrap=True)
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from . import doctor
 
     return doctor.run(options.as_json)
+
+
+def _plain(console: Console) -> Callable[[str], None]:
+    """Prints text as it is."""
+    return functools.partial(console.print, soft_wrap=True, markup=False)
 
 
 def _escaped(error: object) -> str:

@@ -78,13 +78,14 @@ def _expert(scene: Scene) -> Completion:
 
 
 def _arithmetic(config: RunConfig) -> dict[str, str]:
-    grpo, codec = config.grpo, codec_by_name(config.policy.codec)
+    grpo, codec, ranks = config.grpo, codec_by_name(config.policy.codec), config.launch.ranks
     per_step = grpo.scenes_per_step * grpo.samples_per_scene
-    per_pass = grpo.rollouts_per_pass or per_step
+    per_pass = grpo.rollouts_per_pass or per_step // ranks
     room = config.rollouts.max_completion_tokens - codec.tokens_per_future - 4
     return {
         "rollouts a step": f"{grpo.scenes_per_step} scenes x {grpo.samples_per_scene} = {per_step}",
-        "passes a step": f"{per_step // per_pass} of {per_pass} rollouts",
+        "ranks": f"{ranks}, each with {grpo.scenes_per_step // ranks} scenes a step; {_sharding(config)}",
+        "passes a step": f"{per_step // ranks // per_pass} of {per_pass} rollouts on each rank",
         "rollouts in all": f"{per_step * grpo.steps} in {grpo.steps} steps",
         "tokens left for reasoning": f"{room} of {config.rollouts.max_completion_tokens}",
     }
@@ -102,6 +103,13 @@ def _learning(config: RunConfig, mix: Mix) -> dict[str, str]:
     if grpo.smallest_reward_std is not None:
         rows["groups skipped"] = f"those whose rewards' standard deviation is at most {grpo.smallest_reward_std:g}"
     return rows
+
+
+def _sharding(config: RunConfig) -> str:
+    if config.deepspeed is None:
+        return "all training state on each"
+    divided = ("optimizer state", "and gradients", "and parameters")[: config.zero_stage]
+    return f"DeepSpeed divides {' '.join(divided)}"
 
 
 def _failures(mix: Mix) -> dict[str, str]:

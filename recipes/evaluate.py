@@ -5,7 +5,7 @@ Legend: S scenes, K samples a scene, T time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +43,16 @@ class Evaluation:
     most_likely: tuple[Rollout, ...]
     """The most likely rollout of each scene."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """One evaluation of the scenes of several, in their order."""
+        return cls(
+            scene_ids=tuple(identity for part in parts for identity in part.scene_ids),
+            kinds=tuple(kind for part in parts for kind in part.kinds),
+            per_scene={name: np.concatenate([part.per_scene[name] for part in parts]) for name in METRICS},
+            most_likely=tuple(rollout for part in parts for rollout in part.most_likely),
+        )
+
     def means(self) -> dict[str, float | None]:
         """Mean over scenes of every metric; None where no scene has it."""
         return {name: _mean(values_S) for name, values_S in self.per_scene.items()}
@@ -60,8 +70,12 @@ def evaluate(
     store: RolloutStore | None,
     console: Console,
     stop: StopFlag,
+    mark: Callable[[str], None] = lambda doing: None,
 ) -> Evaluation:
-    """Draw K rollouts of every scene and grade them; the rollouts are recorded under `label`."""
+    """Draw K rollouts of every scene and grade them; the rollouts are recorded under `label`.
+
+    `mark` hears what is being done, for a watch.
+    """
     missing = [scene.id for scene in scenes if scene.future_T3 is None]
     if missing:
         raise SceneError(
@@ -74,6 +88,7 @@ def evaluate(
 
         def ready(count: int) -> None:
             bar.advance(count)
+            mark(f"evaluation {label}, rollouts")
             stop.check()
 
         rollouts = policy.rollouts(repeated, numbers, run_seed=run_seed, step=step, progress=ready)
@@ -81,6 +96,7 @@ def evaluate(
         [r.prompt_token_ids for r in rollouts], [r.completion.token_ids for r in rollouts]
     )
     likelihood_SK = np.array([sum(row) for row in likelihoods]).reshape(-1, k)
+    mark(f"evaluation {label}, grading")
     completions = [r.completion for r in rollouts]
     consistency, reasoning = graders.consistency(completions, repeated), graders.reasoning(completions, repeated)
     values = _rollout_metrics(rollouts, repeated, consistency, reasoning, config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,8 @@ from .reward_state import FailureStop, reward_callback
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
-from .training import device_arguments, silence, step_callback
+from .training import device_arguments, save_whole, silence, step_callback
+from .weights import load_into
 
 BEST_FOLDER = "best"
 
@@ -102,6 +103,7 @@ class PolicyTraining:
     ) -> None:
         from accelerate.utils import gather_object
         from datasets import Dataset
+        from transformers import set_seed
 
         from ar1_rl.grpo.trainer import PolicyTrainer
         from ar1_rl.policy.pretrained import load
@@ -109,12 +111,15 @@ class PolicyTraining:
         self.config, self.folder, self.console = config, folder, console
         for caution in cautions(config):
             console.print(f"Warning: {caution}", style="yellow", markup=False)
-        model, tokenizer = load(str(policy_path), config.policy.dtype)
+        arguments = grpo_arguments(config, folder.checkpoints / "grpo-trainer")
+        # Whole, because an adapter remembers where the weights are that it goes with.
+        where = str(policy_path.resolve()) if policy_path.exists() else str(policy_path)
+        model, tokenizer = load(where, config.policy.dtype)
         self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
         self.mix = config.rewards.build()
         self.loop = RolloutLoop(
             scenes={scene.id: scene for scene in scenes},
-            store=RolloutStore(folder.rollouts),
+            store=RolloutStore(folder.rollouts, folder.ranks.index),
             seed=config.seed,
         )
         self.failures = FailureStop()
@@ -122,7 +127,7 @@ class PolicyTraining:
             mix=self.mix,
             parse=self.loop.parse,
             scenes=self.loop.scenes,
-            on_scored=self.loop.record,
+            on_scored=self._record,
             gather=gather_object,
             on_exceeded=self.failures.tell,
         )
@@ -130,14 +135,16 @@ class PolicyTraining:
             self.loop.reward = self.reward
         prompts = self.dialogue.prompts([scene.observation for scene in scenes])
         rows = [{"prompt": p, "scene_id": scene.id} for p, scene in zip(prompts, scenes, strict=True)]
+        set_seed(config.seed)  # adapters begin at random, on every rank the same
         with engine_settings(config):
             self.trainer = PolicyTrainer(
                 model=model,
                 reward_funcs=[self.reward],
-                args=grpo_arguments(config, folder.checkpoints / "grpo-trainer"),
+                args=arguments,
                 train_dataset=Dataset.from_list(rows),
                 processing_class=tokenizer,
-                rollout_func=self.loop.sample,
+                rollout_func=self._sample,
+                peft_config=adapters(config),
                 policy_config=config.grpo,
                 part_rewards=self.loop.part_rewards,
                 reasoning_end=self.dialogue.layout.cot_end,
@@ -155,6 +162,17 @@ class PolicyTraining:
         if self.config.rollouts.engine == "vllm":
             self.trainer.vllm_generation.sync_weights()
 
+    def _sample(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
+        step = trainer.state.global_step + 1
+        self.folder.ranks.mark(f"grpo step {step}, rollouts")
+        answer = self.loop.sample(prompts, trainer)
+        self.folder.ranks.mark(f"grpo step {step}, rewards")
+        return answer
+
+    def _record(self, completions: Sequence[Completion], mixed: Sequence[MixedScore]) -> None:
+        self.loop.record(completions, mixed)
+        self.folder.ranks.mark(f"grpo step {self.trainer.state.global_step + 1}, update")
+
     def train(self, validation: Sequence[Scene], stop: StopFlag, resume_from: Path | None) -> None:
         """Run the configured steps; afterwards the trainer holds the best checkpoint by validation reward."""
         total = self.config.grpo.steps
@@ -165,9 +183,11 @@ class PolicyTraining:
             self.trainer.add_callback(_validation_callback(self, validation))
             self.trainer.add_callback(reward_callback(self.reward, self.failures, resume_from))
             self.trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
+        # Nobody leaves while another rank still saves.
+        self.folder.ranks.wait()
         stop.check()
         self.failures.check()
-        self._load_best()
+        load_into(self.trainer, self.folder.checkpoints / BEST_FOLDER)
 
     def validate(self, scenes: Sequence[Scene], step: int) -> dict[str, float]:
         """Mean reward and mean of each term on the validation split, over what was judged, drawn as in evaluation.
@@ -175,40 +195,39 @@ class PolicyTraining:
         Beside these go the failures of judges and their cost, named as in the lines of training steps, so that the
         sums over all lines are those of the run.
         """
-        k = self.config.eval.samples_per_scene
-        repeated = [scene for scene in scenes for _ in range(k)]
-        numbers = [number for _ in scenes for number in range(k)]
+        k, share = self.config.eval.samples_per_scene, self.folder.ranks.share(scenes)
+        repeated = [scene for scene in share for _ in range(k)]
+        numbers = [number for _ in share for number in range(k)]
+        self.folder.ranks.mark(f"validation at step {step}, rollouts")
         self.sync()
         policy = self.policy(self.config.eval.sampling(self.config.rollouts), f"step-{step}")
-        rollouts = self.loop.draw(policy, repeated, numbers, step=-1)
+        rollouts = self.loop.draw(policy, repeated, numbers, step=-1) if share else []
+        self.folder.ranks.mark(f"validation at step {step}, rewards")
         mixed, counted = self.reward.grade([r.completion for r in rollouts], repeated)
-        rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(rollouts, mixed, strict=True)]
-        self.loop.store.write(f"validation-{step:06d}", rows)
-        columns = {"reward": [m.value for m in mixed]}
-        columns |= {name: [m.scores[name].value for m in mixed] for name in mixed[0].scores}
-        columns["parse_rate"] = [float(r.completion.error is None) for r in rollouts]
-        known = {name: [value for value in column if value is not None] for name, column in columns.items()}
-        return {f"validation/{name}": float(np.mean(values)) for name, values in known.items() if values} | counted
+        if share:
+            rows = [rollout_row(r, m.value, score_columns(m)) for r, m in zip(rollouts, mixed, strict=True)]
+            self.loop.store.write(f"validation-{step:06d}", rows)
+        figures = [
+            {"reward": m.value, "parse_rate": float(r.completion.error is None)}
+            | {name: score.value for name, score in m.scores.items()}
+            for r, m in zip(rollouts, mixed, strict=True)
+        ]
+        columns: defaultdict[str, list[float]] = defaultdict(list)
+        for row in self.folder.ranks.gather(figures):
+            for name, value in row.items():
+                if value is not None:
+                    columns[name].append(value)
+        return {f"validation/{name}": float(np.mean(values)) for name, values in columns.items()} | counted
 
     def save(self, target: Path) -> None:
         """Write the policy as an ordinary Hugging Face folder, whole or not at all."""
-        partial = target.with_name(target.name + ".partial")
-        if self.trainer.is_world_process_zero():
-            shutil.rmtree(partial, ignore_errors=True)
-        self.trainer.save_model(str(partial))
-        if self.trainer.is_world_process_zero():
-            shutil.rmtree(target, ignore_errors=True)
-            partial.rename(target)
-
-    def _load_best(self) -> None:
-        from transformers import AutoModelForCausalLM
-
-        best = AutoModelForCausalLM.from_pretrained(
-            self.folder.checkpoints / BEST_FOLDER, dtype=self.config.policy.dtype
-        )
-        self.trainer.accelerator.unwrap_model(self.trainer.model).load_state_dict(best.state_dict())
+        save_whole(self.trainer, target, self.folder.ranks)
 
     def _engine(self) -> Engine:
+        if self.config.rollouts.server is not None:
+            from rollouts.served import ServedEngine
+
+            return ServedEngine(self.config.rollouts.server)
         if self.config.rollouts.engine == "vllm":
             from rollouts.vectorised import VectorisedEngine
 
@@ -220,12 +239,28 @@ class PolicyTraining:
         return SequentialEngine(model, pad_token_id=pad, batch_size=self.config.rollouts.max_sequences)
 
 
+def adapters(config: RunConfig) -> Any:
+    """PEFT's config of the adapters that GRPO trains, or None."""
+    lora = config.policy.lora
+    if lora is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets) or "all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
 def grpo_arguments(config: RunConfig, folder: Path) -> Any:
     """TRL's arguments for our config."""
     from trl import GRPOConfig
 
     grpo, rollouts = config.grpo, config.rollouts
-    per_step = grpo.scenes_per_step * grpo.samples_per_scene
+    per_step = grpo.scenes_per_step // config.launch.ranks * grpo.samples_per_scene
     per_pass = grpo.rollouts_per_pass or per_step
     losses: dict[str, Any] = {"loss_type": grpo.loss}
     if grpo.loss == "gspo":
@@ -251,7 +286,8 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         epsilon_high=grpo.clip_high,
         scale_rewards=grpo.scale_rewards,
         use_vllm=rollouts.engine == "vllm",
-        vllm_mode="colocate",
+        vllm_mode="colocate" if rollouts.server is None else "server",
+        vllm_server_base_url=rollouts.server,
         vllm_gpu_memory_utilization=rollouts.gpu_memory_share,
         vllm_max_model_length=rollouts.max_model_tokens,
         gradient_checkpointing=False,
@@ -264,7 +300,7 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         seed=config.seed,
         dataloader_pin_memory=False,
         **losses,
-        **device_arguments(config.policy.dtype),
+        **device_arguments(config),
     )
 
 

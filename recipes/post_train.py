@@ -21,6 +21,7 @@ from .corpus import Corpus, load_corpus
 from .evaluate import Evaluation, evaluate, paired_differences
 from .graders import Graders
 from .grpo import PolicyTraining
+from .ranks import ALONE, Ranks
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .sft import fine_tune
@@ -39,11 +40,12 @@ def post_train(
     *,
     resume: bool = False,
     until: Literal["sft", "grpo"] = "grpo",
+    ranks: Ranks = ALONE,
 ) -> None:
-    """Run the whole config into `out`, or only its SFT."""
-    folder = RunFolder(out, config, resume=resume)
+    """Run the whole config into `out`, or only its SFT. Of several ranks all call this; the first one talks."""
+    folder = RunFolder(out, config, resume=resume, ranks=ranks)
     clock = Clock()
-    _limit_threads(config)
+    _limit_threads(config, ranks)
     with clock.time("data"):
         corpus = load_corpus(config, console)
     policy_path = Path(config.policy.path or "")
@@ -62,6 +64,8 @@ def post_train(
         training.train(corpus.validation, stop, resume_from)
     with clock.time("eval"):
         after = _evaluate(training, corpus, "after", config.grpo.steps, console, stop)
+    if not ranks.first:
+        return
     summary = summarise(config, corpus, before, after, clock)
     summary["costs"] = {name: figures(usage) for name, usage in training.reward.costs.items()}
     summary["groups"] = groups = group_counts(folder.read_metrics(), config.grpo.scenes_per_step)
@@ -134,32 +138,40 @@ def show(
 def _evaluate(
     training: PolicyTraining, corpus: Corpus, label: str, step: int, console: Console, stop: StopFlag
 ) -> Evaluation:
-    """Evaluate the trainer's present weights on the test split."""
-    config = training.config
+    """Evaluate the trainer's present weights on the test split; each rank takes its share of the scenes."""
+    config, ranks = training.config, training.folder.ranks
     training.sync()
-    return evaluate(
-        training.policy(config.eval.sampling(config.rollouts), label),
-        corpus.test,
-        Graders.embedded(),
-        config.eval,
-        run_seed=config.seed,
-        step=step,
-        label=label,
-        store=RolloutStore(training.folder.rollouts),
-        console=console,
-        stop=stop,
-    )
+    scenes = ranks.share(corpus.test)
+    parts = []
+    if scenes:
+        part = evaluate(
+            training.policy(config.eval.sampling(config.rollouts), label),
+            scenes,
+            Graders.embedded(),
+            config.eval,
+            run_seed=config.seed,
+            step=step,
+            label=label,
+            store=RolloutStore(training.folder.rollouts, ranks.index),
+            console=console,
+            stop=stop,
+            mark=ranks.mark,
+        )
+        parts.append(part)
+    ranks.mark("")
+    return Evaluation.joined(ranks.gather(parts))
 
 
 def _last_checkpoint(folder: RunFolder) -> Path | None:
     found = sorted((folder.checkpoints / "grpo-trainer").glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
     complete = [path for path in found if (path / "trainer_state.json").exists()]
     folder.cut_metrics(int(complete[-1].name.split("-")[1]) if complete else BEFORE_GRPO)
+    folder.ranks.wait()
     return complete[-1] if complete else None
 
 
-def _limit_threads(config: RunConfig) -> None:
-    """As many threads as this process may use, and two at most for the tiny policy.
+def _limit_threads(config: RunConfig, ranks: Ranks) -> None:
+    """This process's part of the threads that it and the ranks beside it may use; two at most for the tiny policy.
 
     Torch takes every core of the machine, of which a container often has fewer. The tiny policy has no work for more
     than two: measured, 14 training steps a second with one thread and 21 with two.
@@ -169,4 +181,5 @@ def _limit_threads(config: RunConfig) -> None:
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(min(cores, 2) if config.policy.path is None else cores)
+    share = max(1, cores // ranks.on_this_machine)
+    torch.set_num_threads(min(share, 2) if config.policy.path is None else share)

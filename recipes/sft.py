@@ -20,7 +20,7 @@ from rollouts.prompts import prompt_builder
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
-from .training import device_arguments, silence, step_callback
+from .training import device_arguments, save_whole, silence, step_callback
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,15 +54,18 @@ def fine_tune(
     from trl import SFTTrainer
 
     codec = codec_by_name(config.policy.codec)
+    ranks = folder.ranks
+    device = device_arguments(config)
     model, tokenizer = _starting_point(config, examples, codec)
     dialogue = Dialogue.of(tokenizer, codec, prompt_builder(config.rollouts))
     rows = _dataset(dialogue, examples, console)
-    parameters = sum(p.numel() for p in model.parameters())
+    # Stage 3 of DeepSpeed leaves none of a parameter in its place, and remembers its size.
+    parameters = sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
     console.print(f"SFT: {len(rows)} traces, {parameters / 1e6:.2f} M parameters, {config.sft.steps} steps")
     arguments = SftArguments(
         output_dir=str(folder.checkpoints / "sft-trainer"),
         max_steps=config.sft.steps,
-        per_device_train_batch_size=config.sft.batch_size,
+        per_device_train_batch_size=config.sft.batch_size // ranks.count,
         learning_rate=config.sft.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=config.sft.warmup_steps,
@@ -78,7 +81,7 @@ def fine_tune(
         disable_tqdm=True,
         seed=config.seed,
         dataloader_pin_memory=False,
-        **device_arguments(config.policy.dtype),
+        **device,
     )
     with progress(console, "SFT steps", config.sft.steps) as bar:
         trainer = SFTTrainer(
@@ -91,7 +94,7 @@ def fine_tune(
         silence(trainer)
         trainer.train()
     stop.check()
-    _save_whole(trainer.model, tokenizer, target)
+    save_whole(trainer, target, ranks)
     return target
 
 
@@ -141,11 +144,3 @@ def _dataset(dialogue: Dialogue, examples: Sequence[Example], console: Console) 
             ]
             bar.advance(len(batch))
     return Dataset.from_list(rows)
-
-
-def _save_whole(model: Any, tokenizer: Any, target: Path) -> None:
-    """Under another name first: a folder of the final name is always complete."""
-    partial = target.with_name(target.name + ".partial")
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    partial.rename(target)

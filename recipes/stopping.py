@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+SAME_REQUEST_S = 2.0
+"""A queue sends one signal to every process of a job, and a launcher among them passes its own on."""
 
 
 class Stopped(Exception):
@@ -21,6 +25,12 @@ class StopFlag:
     def __bool__(self) -> bool:
         return self.signal_name is not None
 
+    def agree(self, any_rank: Callable[[bool], bool]) -> bool:
+        """Whether a signal has come to any rank; all of them ask together, and all of them then stop."""
+        if any_rank(bool(self)) and not self:
+            self.signal_name = "a signal to another rank"
+        return bool(self)
+
     def check(self) -> None:
         """Raise Stopped if a signal came. Called where nothing is half done."""
         if self:
@@ -31,11 +41,14 @@ class StopFlag:
 def stop_on_signal() -> Iterator[StopFlag]:
     """While open, SIGINT and SIGTERM set the flag; afterwards the old handlers are back."""
     flag = StopFlag()
+    asked_at = 0.0
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if flag:
+        nonlocal asked_at
+        if not flag:
+            flag.signal_name, asked_at = signal.Signals(number).name, time.monotonic()
+        elif time.monotonic() - asked_at > SAME_REQUEST_S:
             raise KeyboardInterrupt
-        flag.signal_name = signal.Signals(number).name
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ar1_rl.report.progress import Progress
 
+from . import sharding
+from .launch import is_rank
+from .ranks import Ranks
+from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
 
@@ -21,12 +28,42 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
 
-def device_arguments(dtype: str) -> dict[str, Any]:
-    """Arguments of a Hugging Face trainer for this machine: CUDA where there is one, else CPU."""
+def device_arguments(config: RunConfig) -> dict[str, Any]:
+    """Arguments of a Hugging Face trainer for this machine and these ranks: CUDA where there is one, else CPU.
+
+    They must exist before a model is loaded that DeepSpeed's stage 3 divides while it is read.
+    """
     import torch
+    from accelerate.state import AcceleratorState
 
     on_gpu = torch.cuda.is_available()
-    return {"use_cpu": not on_gpu, "bf16": on_gpu and dtype == "bfloat16"}
+    arguments: dict[str, Any] = {
+        "bf16": on_gpu and config.policy.dtype == "bfloat16",
+        # With `use_cpu` Accelerate would ignore DeepSpeed without a word; `ranks.join` has told it where it runs.
+        "use_cpu": not on_gpu and config.deepspeed is None,
+    }
+    if is_rank(os.environ):
+        # Keeps the process group, and drops what the trainer of an earlier stage has left.
+        AcceleratorState._reset_state()
+        arguments["accelerator_config"] = {"use_configured_state": True}
+    if config.deepspeed is not None:
+        arguments |= {"deepspeed": sharding.settings(config.deepspeed), "optim": "adamw_torch"}
+    return arguments
+
+
+def save_whole(trainer: Any, target: Path, ranks: Ranks) -> None:
+    """Write the policy as an ordinary Hugging Face folder; a folder of the final name is always complete.
+
+    All ranks call this together: each has a part of the parameters.
+    """
+    partial = target.with_name(target.name + ".partial")
+    if ranks.first:
+        shutil.rmtree(partial, ignore_errors=True)
+    trainer.save_model(str(partial))
+    if ranks.first:
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    ranks.wait()
 
 
 def silence(trainer: Any) -> None:
@@ -37,13 +74,22 @@ def silence(trainer: Any) -> None:
 
 
 def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, note: str) -> TrainerCallback:
-    """Every step: one unit of progress; every log: one line of metrics.jsonl; after a signal: stop and save."""
+    """Every step: one unit of progress; every log: one line of metrics.jsonl; after a signal: stop and save.
+
+    A signal may reach one rank before a step ends and another after it: they agree in every step.
+    """
     from transformers import TrainerCallback
 
     class StepCallback(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            folder.ranks.mark(f"{stage} step {state.global_step + 1}")
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            folder.ranks.mark("")
+
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             bar.advance()
-            if stop:
+            if stop.agree(folder.ranks.any):
                 control.should_training_stop = True
                 control.should_save = args.save_strategy != "no"
             return control

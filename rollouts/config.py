@@ -42,6 +42,9 @@ class EngineConfig(ConfigModel):
     """Which engine samples, and what it may use."""
 
     engine: EngineName = "vllm"
+    server: str | None = None
+    """Base URL of a `vllm serve` on GPUs of its own, such as http://host:8000; unset: vLLM shares the trainer's.
+    Needs CUDA, for the weights go over NCCL."""
     max_model_tokens: int = Field(512, ge=64)
     """Longest prompt plus completion."""
     max_sequences: int = Field(256, ge=1)
@@ -55,3 +58,9 @@ class EngineConfig(ConfigModel):
     """Seconds without a new token (where no reward listens: a new completion) after which the engine has stalled."""
     cpu_cache_gib: float = Field(1.0, gt=0.0)
     """Memory of the key-value cache on CPU; vLLM's own default is a third of all memory."""
+
+    @model_validator(mode="after")
+    def _server_is_vllm(self) -> EngineConfig:
+        if self.server is not None and self.engine != "vllm":
+            raise ValueError(f"server: goes with engine vllm, got engine {self.engine}")
+        return self

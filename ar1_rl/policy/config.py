@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..config import ConfigModel
 from ..driving.codec import TrajectoryCodec
@@ -23,6 +23,24 @@ class TinyPolicyConfig(ConfigModel):
     max_positions: int = Field(512, ge=128)
 
 
+class LoraConfig(ConfigModel):
+    """Adapters of low rank, which GRPO trains in the place of the weights (arXiv 2106.09685)."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0.0)
+    """What the adapters add is scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    targets: tuple[str, ...] = Field((), strict=False)
+    """Names of the modules that get adapters, such as q_proj; unset: every linear layer but the output."""
+
+    @field_validator("targets")
+    @classmethod
+    def _output_stays(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        if "lm_head" in targets:
+            raise ValueError("lm_head cannot have an adapter: TRL reads log-probabilities off its weight as it is")
+        return targets
+
+
 class PolicyConfig(ConfigModel):
     """Which model is the policy, and how it writes trajectories."""
 
@@ -32,6 +50,8 @@ class PolicyConfig(ConfigModel):
     codec: CodecName = "compact"
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights that are trained and of the sampling engine."""
+    lora: LoraConfig | None = None
+    """Unset: GRPO trains all weights, as SFT always does."""
 
 
 def codec_by_name(name: CodecName) -> TrajectoryCodec:
