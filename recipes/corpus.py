@@ -49,7 +49,7 @@ def load_corpus(config: RunConfig, console: Console) -> Corpus:
     _check_apart(splits)
     console.print("Scenes: " + ", ".join(f"{split} {len(scenes)}" for split, scenes in splits.items()))
     rng = np.random.default_rng([config.seed, 1])
-    wanted = config.grpo.steps * config.grpo.scenes_per_step
+    wanted = config.grpo.batches * config.grpo.scenes_per_step
     order = rng.permutation(len(splits["train"]))[:wanted]
     return Corpus(
         examples=_examples(config, splits["train"], console),
