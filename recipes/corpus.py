@@ -54,7 +54,7 @@ def load_corpus(config: RunConfig, console: Console) -> Corpus:
     _check_apart({**splits, "train": [*splits.get("train", ()), *practice]})
     console.print("Scenes: " + ", ".join(f"{split} {len(scenes)}" for split, scenes in splits.items()))
     rng = np.random.default_rng([config.seed, 1])
-    wanted = config.grpo.steps * config.grpo.scenes_per_step
+    wanted = config.grpo.batches * config.grpo.scenes_per_step
     order = rng.permutation(len(practice))[:wanted]
     return Corpus(
         examples=_examples(config, splits.get("train", []), console),

@@ -86,7 +86,7 @@ def _arithmetic(config: RunConfig) -> dict[str, str]:
         "rollouts a step": f"{grpo.scenes_per_step} scenes x {grpo.samples_per_scene} = {per_step}",
         "ranks": f"{ranks}, each with {grpo.scenes_per_step // ranks} scenes a step; {_sharding(config)}",
         "passes a step": f"{per_step // ranks // per_pass} of {per_pass} rollouts on each rank",
-        "rollouts in all": f"{per_step * grpo.steps} in {grpo.steps} steps",
+        "rollouts in all": f"{per_step * grpo.batches} in {grpo.steps} steps",
         "tokens left for reasoning": f"{room} of {config.rollouts.max_completion_tokens}",
     }
 
@@ -122,7 +122,7 @@ def _failures(mix: Mix) -> dict[str, str]:
 def _costs(config: RunConfig, mix: Mix, scenes: Sequence[Scene]) -> dict[str, str]:
     """What the run will ask of every judge that knows its cost, at most: nothing is cached, no text comes twice."""
     grpo = config.grpo
-    rollouts = grpo.steps * grpo.scenes_per_step * grpo.samples_per_scene
+    rollouts = grpo.batches * grpo.scenes_per_step * grpo.samples_per_scene
     validations = 1 + math.ceil(grpo.steps / grpo.evaluate_every)
     without = " without validation"
     if config.scenes.validation is not None:

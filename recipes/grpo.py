@@ -26,15 +26,15 @@ from rollouts.record import Rollout
 from rollouts.store import RolloutStore, rollout_row
 
 from .cautions import cautions
+from .checkpoints import checkpoint_callback, step_of
 from .evaluate import score_columns
-from .reward_state import FailureStop, reward_callback
+from .reward_state import FailureStop, RewardState, failure_callback
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
 from .training import device_arguments, save_whole, silence, step_callback
+from .validation import BEST_FOLDER, BestSoFar, validation_callback
 from .weights import load_into
-
-BEST_FOLDER = "best"
 
 
 @dataclass
@@ -175,13 +175,18 @@ class PolicyTraining:
 
     def train(self, validation: Sequence[Scene], stop: StopFlag, resume_from: Path | None) -> None:
         """Run the configured steps; afterwards the trainer holds the best checkpoint by validation reward."""
-        total = self.config.grpo.steps
+        total, window, best = self.config.grpo.steps, self.config.grpo.updates_per_batch, BestSoFar()
+        parts = [RewardState(self.reward), best]
         with progress(self.console, "GRPO steps", total) as bar:
-            if resume_from is not None:
-                bar.advance(int(resume_from.name.split("-")[-1]))
-            self.trainer.add_callback(step_callback("grpo", self.folder, bar, stop, note="reward"))
-            self.trainer.add_callback(_validation_callback(self, validation))
-            self.trainer.add_callback(reward_callback(self.reward, self.failures, resume_from))
+            bar.advance(step_of(resume_from) or 0)
+            # The best policy is kept once the checkpoint of its step is sealed: validation comes after.
+            for callback in (
+                step_callback("grpo", self.folder, bar, stop, note="reward", window=window),
+                failure_callback(self.failures, window),
+                checkpoint_callback("grpo", parts, self.folder.ranks, resume_from),
+                validation_callback(self, validation, best),
+            ):
+                self.trainer.add_callback(callback)
             self.trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
         # Nobody leaves while another rank still saves.
         self.folder.ranks.wait()
@@ -219,9 +224,9 @@ class PolicyTraining:
                     columns[name].append(value)
         return {f"validation/{name}": float(np.mean(values)) for name, values in columns.items()} | counted
 
-    def save(self, target: Path) -> None:
-        """Write the policy as an ordinary Hugging Face folder, whole or not at all."""
-        save_whole(self.trainer, target, self.folder.ranks)
+    def save(self, target: Path, beside: Mapping[str, str] | None = None) -> None:
+        """Write the policy as an ordinary Hugging Face folder, whole or not at all, with further texts beside it."""
+        save_whole(self.trainer, target, self.folder.ranks, beside)
 
     def _engine(self) -> Engine:
         if self.config.rollouts.server is not None:
@@ -274,6 +279,7 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         gradient_accumulation_steps=per_step // per_pass,
         steps_per_generation=per_step // per_pass,
         num_generations=grpo.samples_per_scene,
+        num_iterations=grpo.updates_per_batch,
         max_completion_length=rollouts.max_completion_tokens,
         temperature=rollouts.temperature,
         top_p=rollouts.top_p,
@@ -294,7 +300,6 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         logging_steps=1,
         save_strategy="steps",
         save_steps=grpo.evaluate_every,
-        save_total_limit=1,
         report_to="none",
         disable_tqdm=True,
         seed=config.seed,
@@ -313,36 +318,3 @@ def engine_settings(config: RunConfig) -> contextlib.AbstractContextManager[None
     require()
     set_environment(config.rollouts)
     return engine_defaults(config.rollouts, config.policy.dtype)
-
-
-def _validation_callback(training: PolicyTraining, scenes: Sequence[Scene]) -> Any:
-    from transformers import TrainerCallback
-
-    class Validation(TrainerCallback):
-        """Before the first step and every N steps: validate, and keep the best policy so far."""
-
-        best = float("-inf")
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step == 0:
-                self._validate(0)
-            else:
-                earlier = [
-                    row["validation/reward"] for row in training.folder.read_metrics() if "validation/reward" in row
-                ]
-                self.best = max(earlier, default=float("-inf"))
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step % training.config.grpo.evaluate_every == 0 or state.global_step == state.max_steps:
-                self._validate(state.global_step)
-
-        def _validate(self, step: int) -> None:
-            figures = training.validate(scenes, step)
-            training.folder.append_metrics({"stage": "grpo", "step": step, **figures})
-            reward = figures.get("validation/reward", float("-inf"))
-            # While nothing could be judged yet, any checkpoint is the best.
-            if reward > self.best or self.best == float("-inf"):
-                self.best = reward
-                training.save(training.folder.checkpoints / BEST_FOLDER)
-
-    return Validation()

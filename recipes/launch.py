@@ -33,6 +33,9 @@ class LaunchConfig(ConfigModel):
     """A free port of machine 0; a run on one machine finds one by itself."""
     timeout_s: float = Field(1800.0, ge=1.0)
     """A rank that does not answer for so long ends the run on all ranks."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads of each process; unset: its share of the cores, for the tiny policy two at most. With 1, in float32
+    on a CPU, two runs of one config are the same bit for bit."""
 
     @property
     def ranks(self) -> int:

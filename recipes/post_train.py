@@ -17,8 +17,10 @@ from ar1_rl.report.tables import comparison_table
 from rewards.costs import figures, told
 from rollouts.store import RolloutStore
 
+from .checkpoints import newest_whole, step_of
 from .corpus import Corpus, load_corpus
 from .evaluate import Evaluation, evaluate, paired_differences
+from .full_disk import told_when_full
 from .graders import Graders
 from .grpo import PolicyTraining
 from .ranks import ALONE, Ranks
@@ -27,9 +29,6 @@ from .run_folder import RunFolder
 from .sft import fine_tune
 from .stopping import StopFlag
 from .training import group_counts
-
-BEFORE_GRPO = -1
-"""As a step: the validation before the first step has number 0."""
 
 
 def post_train(
@@ -43,6 +42,19 @@ def post_train(
     ranks: Ranks = ALONE,
 ) -> None:
     """Run the whole config into `out`, or only its SFT. Of several ranks all call this; the first one talks."""
+    with told_when_full(out):
+        _post_train(config, out, console, stop, resume, until, ranks)
+
+
+def _post_train(
+    config: RunConfig,
+    out: Path,
+    console: Console,
+    stop: StopFlag,
+    resume: bool,
+    until: Literal["sft", "grpo"],
+    ranks: Ranks,
+) -> None:
     folder = RunFolder(out, config, resume=resume, ranks=ranks)
     clock = Clock()
     _limit_threads(config, ranks)
@@ -55,7 +67,8 @@ def post_train(
     if until == "sft":
         console.print(f"SFT policy: {policy_path}")
         return
-    resume_from = _last_checkpoint(folder) if resume else None
+    resume_from = newest_whole(folder.checkpoints / "grpo-trainer", ranks, console.print)
+    folder.cut("grpo", step_of(resume_from))
     with clock.time("engine"):
         training = PolicyTraining(config, policy_path, corpus.rl, folder, console)
     with clock.time("eval"):
@@ -162,16 +175,8 @@ def _evaluate(
     return Evaluation.joined(ranks.gather(parts))
 
 
-def _last_checkpoint(folder: RunFolder) -> Path | None:
-    found = sorted((folder.checkpoints / "grpo-trainer").glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
-    complete = [path for path in found if (path / "trainer_state.json").exists()]
-    folder.cut_metrics(int(complete[-1].name.split("-")[1]) if complete else BEFORE_GRPO)
-    folder.ranks.wait()
-    return complete[-1] if complete else None
-
-
 def _limit_threads(config: RunConfig, ranks: Ranks) -> None:
-    """This process's part of the threads that it and the ranks beside it may use; two at most for the tiny policy.
+    """As many as the config says, else this process's share; two at most for the tiny policy.
 
     Torch takes every core of the machine, of which a container often has fewer. The tiny policy has no work for more
     than two: measured, 14 training steps a second with one thread and 21 with two.
@@ -182,4 +187,4 @@ def _limit_threads(config: RunConfig, ranks: Ranks) -> None:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = max(1, cores // ranks.on_this_machine)
-    torch.set_num_threads(min(share, 2) if config.policy.path is None else share)
+    torch.set_num_threads(config.launch.threads or (min(share, 2) if config.policy.path is None else share))

@@ -62,6 +62,8 @@ class SftConfig(ConfigModel):
     learning_rate: float = Field(4e-3, gt=0.0)
     warmup_steps: int = Field(100, ge=0)
     weight_decay: float = Field(0.01, ge=0.0)
+    save_every: int = Field(500, ge=1)
+    """Steps between two checkpoints."""
     faults: FaultConfig | None = None
     """Label faults planted in the synthetic corpus; unset: clean labels."""
     pretrain_scenes: int = Field(0, ge=0)

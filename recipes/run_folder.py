@@ -17,6 +17,7 @@ from ar1_rl.errors import ConfigError
 
 from .ranks import ALONE, Ranks
 from .run_config import RunConfig
+from .whole_files import PARTIAL, remove_partial, write_whole
 
 SCHEMA_VERSION = 1
 MAY_CHANGE = ("rank", "address", "port", "timeout_s")
@@ -42,18 +43,20 @@ class RunFolder:
     def _begin(self, config: RunConfig, *, resume: bool) -> None:
         path = self.path
         check_folder(path, config, resume=resume)
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in (path, self.rollouts, self.checkpoints):
+            remove_partial(folder)
+        # First of all: with it in place a run can be resumed.
         resolved = {"schema_version": SCHEMA_VERSION, **config.model_dump(mode="json")}
-        (path / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+        write_whole(path / "config.yaml", yaml.safe_dump(resolved, sort_keys=False))
+        self.checkpoints.mkdir(exist_ok=True)
         self.write_json("environment.json", environment())
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write one JSON file, whole or not at all."""
         if not self.ranks.first:
             return
-        partial = self.path / f"{name}.partial"
-        partial.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2))
-        os.replace(partial, self.path / name)
+        write_whole(self.path / name, json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2))
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """What `write_json` wrote, or None."""
@@ -61,33 +64,40 @@ class RunFolder:
         return json.loads(path.read_text()) if path.exists() else None
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """One line of metrics.jsonl, on disk when this returns."""
+        """One line of metrics.jsonl, in the system's hands when this returns."""
         if not self.ranks.first:
             return
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"schema_version": SCHEMA_VERSION, **row}) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every metrics line so far."""
+        """Every metrics line so far; a last one that a crash has cut short is none."""
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
-    def cut_metrics(self, last_step: int) -> None:
-        """Drop metric lines and rollout files of GRPO steps after `last_step`: a resumed run writes them again."""
-        if not self.ranks.first:
-            return
-        kept = [row for row in self.read_metrics() if row.get("stage") != "grpo" or row["step"] <= last_step]
-        (self.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
-        for path in self.rollouts.glob("train-*.parquet"):
-            if int(path.name.split("-")[1]) >= last_step:
-                path.unlink()
+    def cut(self, stage: str, last_step: int | None) -> None:
+        """Take away what a stage wrote after `last_step`, its last checkpoint (None: all): it is written again.
+
+        Those are metric lines and, of GRPO, rollouts. All ranks call this together.
+        """
+        if self.ranks.first:
+            last = -1 if last_step is None else last_step
+            kept = [row for row in self.read_metrics() if row["stage"] != stage or row["step"] <= last]
+            write_whole(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+            # Rollouts of step N are sampled before its update, a validation of step N comes after it.
+            for label, first_gone in {"train": last, "validation": last + 1}.items() if stage == "grpo" else ():
+                for path in self.rollouts.glob(f"{label}-*.parquet"):
+                    if int(path.name.split("-")[1]) >= first_gone:
+                        path.unlink()
+        self.ranks.wait()
 
 
 def check_folder(path: Path, config: RunConfig, *, resume: bool) -> None:
     """ConfigError where a run cannot begin or go on in this folder."""
     if resume:
         _check_same_config(path, config)
-    elif path.exists() and any(path.iterdir()):
+    elif path.exists() and any(inner.suffix != PARTIAL for inner in path.iterdir()):
         raise ConfigError(f"{path} is not empty: choose another --out, or go on with that run by --resume")
 
 

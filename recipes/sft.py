@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from ar1_rl.scenes.faults import LabelledTrace
 from rollouts.dialogue import Dialogue, text_of
 from rollouts.prompts import prompt_builder
 
+from .checkpoints import checkpoint_callback, newest_whole, step_of
+from .epoch_order import EpochOrder
+from .ranks import Ranks
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SFT_FOLDER = "sft"
+TRAINER_FOLDER = "sft-trainer"
 LOGGED_EVERY = 25
 """Steps between two lines of metrics."""
 TOKENS_AT_ONCE = 1000
@@ -44,11 +49,17 @@ class Example:
 def fine_tune(
     config: RunConfig, examples: Sequence[Example], folder: RunFolder, console: Console, stop: StopFlag
 ) -> Path:
-    """Train on `examples` and return the policy folder; a finished one is taken as it is."""
-    target = folder.checkpoints / SFT_FOLDER
+    """Train on `examples` and return the policy folder; a finished one is taken as it is.
+
+    An unfinished training goes on from its last checkpoint.
+    """
+    target, checkpoints = folder.checkpoints / SFT_FOLDER, folder.checkpoints / TRAINER_FOLDER
     if target.exists():
         console.print(f"SFT: already done, using {target}")
+        _remove(checkpoints, folder.ranks)
         return target
+    resume_from = newest_whole(checkpoints, folder.ranks, console.print)
+    folder.cut("sft", step_of(resume_from))
     assert config.sft is not None, "checked by the caller"
     from trl import SFTConfig as SftArguments
     from trl import SFTTrainer
@@ -63,7 +74,7 @@ def fine_tune(
     parameters = sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
     console.print(f"SFT: {len(rows)} traces, {parameters / 1e6:.2f} M parameters, {config.sft.steps} steps")
     arguments = SftArguments(
-        output_dir=str(folder.checkpoints / "sft-trainer"),
+        output_dir=str(checkpoints),
         max_steps=config.sft.steps,
         per_device_train_batch_size=config.sft.batch_size // ranks.count,
         learning_rate=config.sft.learning_rate,
@@ -76,7 +87,8 @@ def fine_tune(
         train_sampling_strategy="group_by_length",
         gradient_checkpointing=False,
         logging_steps=min(LOGGED_EVERY, config.sft.steps),
-        save_strategy="no",
+        save_strategy="steps",
+        save_steps=config.sft.save_every,
         report_to="none",
         disable_tqdm=True,
         seed=config.seed,
@@ -84,18 +96,32 @@ def fine_tune(
         **device,
     )
     with progress(console, "SFT steps", config.sft.steps) as bar:
+        bar.advance(step_of(resume_from) or 0)
+        order = EpochOrder()
         trainer = SFTTrainer(
             model=model,
             args=arguments,
             train_dataset=rows,
             processing_class=tokenizer,
-            callbacks=[step_callback("sft", folder, bar, stop, note="loss")],
+            callbacks=[
+                step_callback("sft", folder, bar, stop, note="loss"),
+                checkpoint_callback("sft", [order], ranks, resume_from),
+                order.callback(),
+            ],
         )
         silence(trainer)
-        trainer.train()
-    stop.check()
+        trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
+    if trainer.state.global_step < config.sft.steps:
+        stop.check()
     save_whole(trainer, target, ranks)
+    _remove(checkpoints, ranks)
+    stop.check()
     return target
+
+
+def _remove(checkpoints: Path, ranks: Ranks) -> None:
+    if ranks.first:
+        shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def _starting_point(

@@ -17,6 +17,7 @@ from .ranks import Ranks
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .stopping import StopFlag
+from .whole_files import PARTIAL, replace_folder
 
 FAILURES = "failures/"
 """Prefix of the counts of failed judgements, `failures/<reward>/<cause>`."""
@@ -51,18 +52,19 @@ def device_arguments(config: RunConfig) -> dict[str, Any]:
     return arguments
 
 
-def save_whole(trainer: Any, target: Path, ranks: Ranks) -> None:
+def save_whole(trainer: Any, target: Path, ranks: Ranks, beside: Mapping[str, str] | None = None) -> None:
     """Write the policy as an ordinary Hugging Face folder; a folder of the final name is always complete.
 
-    All ranks call this together: each has a part of the parameters.
+    `beside`: texts of further files in it, by name. All ranks call this together: each has a part of the parameters.
     """
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(target.name + PARTIAL)
     if ranks.first:
         shutil.rmtree(partial, ignore_errors=True)
     trainer.save_model(str(partial))
     if ranks.first:
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        for name, text in (beside or {}).items():
+            (partial / name).write_text(text)
+        replace_folder(partial, target)
     ranks.wait()
 
 
@@ -73,10 +75,13 @@ def silence(trainer: Any) -> None:
     trainer.remove_callback(PrinterCallback)
 
 
-def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, note: str) -> TrainerCallback:
+def step_callback(
+    stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, note: str, window: int = 1
+) -> TrainerCallback:
     """Every step: one unit of progress; every log: one line of metrics.jsonl; after a signal: stop and save.
 
-    A signal may reach one rank before a step ends and another after it: they agree in every step.
+    A signal may reach one rank before a step ends and another after it: they agree in every step, and stop at the end
+    of a window of that many updates.
     """
     from transformers import TrainerCallback
 
@@ -89,9 +94,8 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             bar.advance()
-            if stop.agree(folder.ranks.any):
-                control.should_training_stop = True
-                control.should_save = args.save_strategy != "no"
+            if stop.agree(folder.ranks.any) and state.global_step % window == 0:
+                control.should_training_stop = control.should_save = control.should_log = True
             return control
 
         def on_log(
@@ -103,6 +107,8 @@ def step_callback(stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, 
                 folder.append_metrics({"stage": stage, "step": state.global_step, **known})
                 if told := progress_note(known, note):
                     bar.advance(0, note=told)
+            # The trainer keeps every line for ever, and writes all of them into every checkpoint.
+            state.log_history.clear()
 
     return StepCallback()
 

@@ -13,7 +13,7 @@ from tiny import TinyPolicy
 
 from ar1_rl.config import check_config
 from ar1_rl.errors import ConfigError, RewardError, RunError
-from recipes.reward_state import load_state, save_state, state_file
+from recipes.reward_state import RewardState, state_file
 from recipes.run_config import RunConfig
 from rewards import CompositeReward, Format, Mix, Term
 
@@ -62,8 +62,8 @@ def test_state_and_counters_come_back(tmp_path: Path) -> None:
     expected = [call(whole, 0, 1), call(whole, 0, 0)]
     first, second = make(), make()
     assert call(first, 0, 1) == expected[0]
-    save_state(first, tmp_path, rank=0)
-    load_state(second, tmp_path, rank=0)
+    RewardState(first).save(tmp_path, rank=0)
+    RewardState(second).load(tmp_path, rank=0)
     assert call(second, 0, 0) == expected[1]
     assert second.mix.failures == whole.mix.failures == {("flaky", "TimeoutError"): 1}
     assert second.window.total == whole.window.total
@@ -72,15 +72,15 @@ def test_state_and_counters_come_back(tmp_path: Path) -> None:
 
 def test_each_rank_has_a_file_of_plain_json_with_a_schema_version(tmp_path: Path) -> None:
     for rank in (0, 1):
-        save_state(composite(Term(reward=Fading())), tmp_path, rank)
+        RewardState(composite(Term(reward=Fading()))).save(tmp_path, rank)
         assert json.loads(state_file(tmp_path, rank).read_text())["schema_version"] == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rewards-rank000.json", "rewards-rank001.json"]
 
 
 def test_a_checkpoint_without_state_is_refused_only_where_a_reward_has_some(tmp_path: Path) -> None:
-    load_state(composite(Term(reward=Format())), tmp_path, rank=0)
+    RewardState(composite(Term(reward=Format()))).load(tmp_path, rank=0)
     with pytest.raises(RunError, match=r"has no rewards-rank000.json, and Fading would start from nothing"):
-        load_state(composite(Term(reward=Fading())), tmp_path, rank=0)
+        RewardState(composite(Term(reward=Fading()))).load(tmp_path, rank=0)
 
 
 def test_state_of_another_mix_or_version_is_refused(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_run_stops_when_its_judge_is_gone_and_goes_on_with_the_rewards_where_t
     assert told == [(True, 2, 4.0), (False, 3, 8.0)], "each line has its own failures"
 
     switch.unlink()
-    folder.cut_metrics(3)
+    folder.cut("grpo", 3)
     resumed = train(RunFolder(folder.path, config, resume=True), checkpoint, None)
     assert resumed.mix.asked == whole.mix.asked
     assert resumed.mix.failures == {("judge", "TimeoutError"): 12}

@@ -28,6 +28,8 @@ class GrpoConfig(ConfigModel):
     """Size of a group; its mean reward is the baseline."""
     rollouts_per_pass: int | None = Field(None, ge=1)
     """Rollouts in one forward-backward pass; unset: all of a step. Must divide scenes_per_step * samples_per_scene."""
+    updates_per_batch: int = Field(1, ge=1)
+    """Optimizer steps on each batch of rollouts; clipping acts from the second on. TRL calls it `num_iterations`."""
     learning_rate: float = Field(5e-4, gt=0.0)
     learning_rate_schedule: Literal["linear", "constant", "cosine"] = "linear"
     warmup_steps: int = Field(0, ge=0)
@@ -51,7 +53,12 @@ class GrpoConfig(ConfigModel):
     scale_rewards: RewardScale = "group"
     """Divide advantages by the standard deviation of the group, of the batch, or not at all (the paper)."""
     evaluate_every: int = Field(40, ge=1)
-    """Steps between evaluations on the validation split; the best checkpoint is kept."""
+    """Steps between two checkpoints, each after an evaluation on the validation split; the best policy is kept."""
+
+    @property
+    def batches(self) -> int:
+        """Batches of rollouts in all."""
+        return -(-self.steps // self.updates_per_batch)
 
     @model_validator(mode="after")
     def _loss_can_credit_tokens(self) -> GrpoConfig:
@@ -70,5 +77,20 @@ class GrpoConfig(ConfigModel):
             raise ValueError(
                 f"rollouts_per_pass {self.rollouts_per_pass} does not divide "
                 f"scenes_per_step * samples_per_scene = {rollouts}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _checkpoints_end_a_batch(self) -> GrpoConfig:
+        if self.evaluate_every % self.updates_per_batch:
+            raise ValueError(
+                f"evaluate_every {self.evaluate_every} is not a multiple of updates_per_batch {self.updates_per_batch};"
+                " from a checkpoint between two updates on one batch, a resumed run would sample that batch again with "
+                "newer weights, and every later batch at another step"
+            )
+        if self.updates_per_batch > 1 and self.loss == "ar1":
+            raise ValueError(
+                f"updates_per_batch {self.updates_per_batch} with loss 'ar1', which does not correct for rollouts of "
+                "older weights; allowed with it is 1"
             )
         return self
