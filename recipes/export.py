@@ -11,8 +11,8 @@ import yaml
 
 from ar1_rl.errors import ConfigError
 
-from .grpo import BEST_FOLDER
 from .sft import SFT_FOLDER
+from .validation import BEST_FOLDER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

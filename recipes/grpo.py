@@ -26,7 +26,7 @@ from rollouts.record import Rollout
 from rollouts.store import RolloutStore, rollout_row
 
 from .cautions import cautions
-from .checkpoints import checkpoint_callback, step_of
+from .checkpoints import Part, checkpoint_callback, step_of
 from .evaluate import score_columns
 from .reward_state import FailureStop, RewardState, failure_callback
 from .run_config import RunConfig
@@ -176,7 +176,7 @@ class PolicyTraining:
     def train(self, validation: Sequence[Scene], stop: StopFlag, resume_from: Path | None) -> None:
         """Run the configured steps; afterwards the trainer holds the best checkpoint by validation reward."""
         total, window, best = self.config.grpo.steps, self.config.grpo.updates_per_batch, BestSoFar()
-        parts = [RewardState(self.reward), best]
+        parts: list[Part] = [RewardState(self.reward), best]
         with progress(self.console, "GRPO steps", total) as bar:
             bar.advance(step_of(resume_from) or 0)
             # The best policy is kept once the checkpoint of its step is sealed: validation comes after.

@@ -5,14 +5,14 @@ Every request is sent by itself, for each has a seed of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from ar1_rl.errors import ConfigError
 
 from .config import SamplingConfig
-from .engine import Progress, Request, Sample
+from .engine import Event, Progress, Request, Sample, Whole, collect
 
 REQUESTS_AT_ONCE = 256
 """Of one rank; the server makes batches of them."""
@@ -39,14 +39,14 @@ class ServedEngine:
         self._client = OpenAI(base_url=f"{base_url.rstrip('/')}/v1", api_key="none", timeout=timeout_s, max_retries=2)
         self._model = self._client.models.list().data[0].id
 
-    def sample(
+    def stream(
         self,
         requests: Sequence[Request],
         sampling: SamplingConfig,
         stop_token_id: int,
-        progress: Progress | None = None,
-    ) -> list[Sample]:
-        """One sample a request, in order; each has its own random stream."""
+        text_end_token_id: int | None = None,
+    ) -> Iterator[list[Event]]:
+        """Whole completions as they come; a server tells of none before it is whole."""
 
         def draw(request: Request) -> Sample:
             answer = self._client.completions.create(
@@ -66,7 +66,20 @@ class ServedEngine:
             choice: Any = answer.choices[0]
             return Sample(tuple(choice.token_ids), tuple(choice.logprobs.token_logprobs))
 
-        return list(self._all(draw, requests, progress))
+        with ThreadPoolExecutor(max_workers=REQUESTS_AT_ONCE) as pool:
+            numbers = {pool.submit(draw, request): number for number, request in enumerate(requests)}
+            for done in as_completed(numbers):
+                yield [Whole(numbers[done], done.result())]
+
+    def sample(
+        self,
+        requests: Sequence[Request],
+        sampling: SamplingConfig,
+        stop_token_id: int,
+        progress: Progress | None = None,
+    ) -> list[Sample]:
+        """One sample a request, in order; each has its own random stream."""
+        return collect(self.stream(requests, sampling, stop_token_id), progress)
 
     def logprobs(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None
@@ -86,13 +99,10 @@ class ServedEngine:
             entries = choice.prompt_logprobs[len(prompt) :]
             return tuple(entry[str(token)]["logprob"] for entry, token in zip(entries, completion, strict=True))
 
-        return list(self._all(read, list(zip(prompts, completions, strict=True)), progress))
-
-    def _all(self, ask: Callable[[Any], Any], items: Sequence[Any], progress: Progress | None) -> Iterator[Any]:
         with ThreadPoolExecutor(max_workers=REQUESTS_AT_ONCE) as pool:
-            waiting = [pool.submit(ask, item) for item in items]
+            waiting = [pool.submit(read, pair) for pair in zip(prompts, completions, strict=True)]
             for done in as_completed(waiting):
                 done.result()
                 if progress:
                     progress(1)
-            yield from (answer.result() for answer in waiting)
+            return [answer.result() for answer in waiting]

@@ -44,9 +44,9 @@ class EncoderTagger(nn.Module):
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        unknown = tokenizer.token_to_id(UNKNOWN_PIECE)
+        unknown = int(tokenizer.token_to_id(UNKNOWN_PIECE) or 0)
         self._pieces = cache(lambda word: tokenizer.encode(word, add_special_tokens=False).ids or [unknown])
-        self._first, self._last = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        self._first, self._last = (int(tokenizer.token_to_id(name) or 0) for name in ("[CLS]", "[SEP]"))
 
     def forward(self, examples: Sequence[Example]) -> Output:
         """What it makes of some texts, see `Output`."""

