@@ -194,7 +194,7 @@ def test_a_machine_that_waits_in_vain_for_the_others_says_so(monkeypatch: pytest
     monkeypatch.setenv("TORCHELASTIC_SIGNALS_TO_HANDLE", "")
     alone = LaunchConfig(machines=2, address="127.0.0.2", port=29417, timeout_s=1.0)
     with pytest.raises(RunError, match=r"machine 0 of 2 has not met the others at 127.0.0.2:29417 within 1 s"):
-        launch(alone, ["-c", ""])
+        launch(alone, ["-c", "pass"])
 
 
 def test_a_signal_that_comes_twice_at_once_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
