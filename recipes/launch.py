@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from types import FrameType
 from pydantic import Field, model_validator
 
 from ar1_rl.config import ConfigModel
-from ar1_rl.errors import ConfigError
+from ar1_rl.errors import ConfigError, RunError
 
 EXIT_CODES = EXIT_FAILED, EXIT_WRONG_CALL, EXIT_STOPPED = 1, 2, 75
 
@@ -66,6 +67,7 @@ def launch(config: LaunchConfig, command: Sequence[str], say: Callable[[str], No
     """
     import logging
 
+    from torch.distributed import DistError
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
@@ -78,6 +80,7 @@ def launch(config: LaunchConfig, command: Sequence[str], say: Callable[[str], No
     options = [
         f"--nnodes={config.machines}", f"--node-rank={config.rank}", f"--nproc-per-node={config.processes}",
         f"--master-addr={config.address}", f"--master-port={port}", "--rdzv-id=ar1-rl",
+        f"--rdzv-conf=timeout={math.ceil(config.timeout_s)}",
         # Ctrl-C and SIGTERM are ours: torchrun would kill ranks that take more than 30 s to save.
         "--signals-to-handle=SIGQUIT", "--no-python", sys.executable, "-u", *command,
     ]  # fmt: skip
@@ -91,6 +94,11 @@ def launch(config: LaunchConfig, command: Sequence[str], say: Callable[[str], No
                 return int(failure.exitcode)
             say(f"rank {rank} {_how(failure.exitcode)}, and with it the run has ended")
             return EXIT_FAILED
+        except DistError as error:
+            raise RunError(
+                f"machine {config.rank} of {config.machines} has not met the others at {config.address}:{port} within "
+                f"{config.timeout_s:g} s (launch.timeout_s): {error}"
+            ) from error
     return 0
 
 

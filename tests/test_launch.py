@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ar1_rl.config import check_config
-from ar1_rl.errors import ConfigError
+from ar1_rl.errors import ConfigError, RunError
 from recipes import cli, sharding
 from recipes.launch import LaunchConfig, check_ranks, launch
 from recipes.ranks import Ranks
@@ -187,6 +187,14 @@ time.sleep(60)
     assert launch(LaunchConfig(processes=2), ["-c", script]) == 75
     assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["saved", "saved"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_machine_that_waits_in_vain_for_the_others_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("TORCHELASTIC_SIGNALS_TO_HANDLE", "")
+    alone = LaunchConfig(machines=2, address="127.0.0.2", port=29417, timeout_s=1.0)
+    with pytest.raises(RunError, match=r"machine 0 of 2 has not met the others at 127.0.0.2:29417 within 1 s"):
+        launch(alone, ["-c", "pass"])
 
 
 def test_a_signal_that_comes_twice_at_once_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,10 @@ def train(taught_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Trai
             "policy": {"path": str(taught_policy), **(LORA if lora else {})},
             "rollouts": {"max_completion_tokens": 64, "max_model_tokens": 192, "max_sequences": 64},
             "rewards": rewards,
+            # A divergence from the policy at the start, of a second model or of the one without its adapters.
             "grpo": {
+                "loss": "ar1" if lora else "dapo",
+                "kl_coef": 0.05,
                 "steps": STEPS,
                 "scenes_per_step": 4,
                 "samples_per_scene": 4,
@@ -110,3 +113,74 @@ def test_two_processes_train_as_one_does(train: Train, deepspeed: str | None, lo
     for step in range(1, STEPS + 1):
         way = np.linalg.norm(weights(one, step) - weights(one, 0))
         assert np.linalg.norm(weights(two, step) - weights(one, step)) < WEIGHTS_APART * way
+
+
+TRAINED = [(None, True), ("zero2", False), ("zero3", False), ("zero2", True), ("zero3", True)]
+
+
+@pytest.fixture(scope="module")
+def exported(train: Train, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str | None, bool], Path]:
+    """The last checkpoint of every way of training, written by `ar1-rl export`."""
+    from recipes import cli
+
+    folder = tmp_path_factory.mktemp("exported")
+    written = {}
+    for deepspeed, lora in TRAINED:
+        run = train(2, deepspeed, lora=lora)
+        target = folder / f"{deepspeed}-{lora}"
+        assert cli.main(["export", str(run / f"checkpoints/grpo-trainer/checkpoint-{STEPS}"), str(target)]) == 0
+        written[deepspeed, lora] = target
+    return written
+
+
+@pytest.mark.parametrize(("deepspeed", "lora"), TRAINED)
+def test_an_exported_checkpoint_has_the_trained_weights(
+    train: Train, exported: dict[tuple[str | None, bool], Path], deepspeed: str | None, lora: bool
+) -> None:
+    """With adapters: W + (alpha / rank) B A, worked out here from the adapters themselves."""
+    from safetensors.numpy import load_file
+
+    run, found = train(2, deepspeed, lora=lora), load_file(exported[deepspeed, lora] / "model.safetensors")
+    with np.load(run / "weights.npz") as saved:
+        trained = {name.removeprefix(f"{STEPS}/"): saved[name] for name in saved if name.startswith(f"{STEPS}/")}
+    if not lora:
+        assert set(found) <= set(trained) and len(found) == len({id(v) for v in found.values()})
+        for name, weight in found.items():
+            assert np.array_equal(weight, trained[name]), name
+        return
+    (base,) = {json.loads(path.read_text())["base_model_name_or_path"] for path in run.rglob("adapter_config.json")}
+    before = load_file(Path(base) / "model.safetensors")
+    adapted = [name for name in before if np.abs(found[name] - before[name]).max() > 0]
+    assert len(adapted) == 7, "the seven linear layers of the only block"
+    for name in adapted:
+        a, b = (trained[f"base_model.model.{name.removesuffix('.weight')}.lora_{x}.default.weight"] for x in "AB")
+        assert np.allclose(found[name], before[name] + (8.0 / 4) * b @ a, rtol=0, atol=1e-6)
+
+
+def test_every_exported_checkpoint_is_served_by_plain_vllm_and_read_by_plain_transformers(
+    train: Train, exported: dict[tuple[str | None, bool], Path], tmp_path: Path
+) -> None:
+    """So is an adapter folder by transformers as it is, while its base is there."""
+    from recipes.export import ADAPTER, export
+    from rollouts.store import read_rollouts
+
+    row = next(read_rollouts(train(1) / "rollouts"))
+    folders = [str(folder) for folder in exported.values()]
+    script = str(ROOT / "tests" / "served_plainly.py")
+    command = [sys.executable, script, json.dumps(row["prompt_token_ids"]), *folders]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert set(told) == set(folders)
+    for folder, written in told.items():
+        assert written["vllm"] == written["transformers"], folder
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    adapter = train(2, "zero3", lora=True) / "checkpoints" / "best"
+    assert (adapter / ADAPTER).exists() and not (adapter / "model.safetensors").exists()
+    read = AutoModelForCausalLM.from_pretrained(adapter)
+    assert any("lora_" in name for name, _ in read.named_parameters())
+    whole = tmp_path / "whole"
+    assert export(train(2, "zero3", lora=True), whole) == adapter
+    assert len(AutoTokenizer.from_pretrained(whole)) == len(AutoTokenizer.from_pretrained(adapter))
