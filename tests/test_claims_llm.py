@@ -205,8 +205,9 @@ def test_a_config_names_the_endpoint_that_reads_and_its_failures_are_counted() -
 
 
 def test_a_wrong_setting_of_that_endpoint_is_named() -> None:
-    with pytest.raises(ConfigError, match="base_adress"):
-        load_reward("consistency", extractor="llm", endpoint={"base_adress": "http://127.0.0.1:1/v1", "model": "m"})
+    with pytest.raises(ConfigError, match="unexpected keyword argument 'base_adress'"):
+        here = {"base_url": "http://127.0.0.1:1/v1", "base_adress": "x", "model": "m"}
+        load_reward("consistency", extractor="llm", endpoint=here)
     with pytest.raises(ConfigError, match="in_flight: got 0"):
         load_reward(
             "consistency", extractor="llm", endpoint={"base_url": "http://127.0.0.1:1/v1", "model": "m", "in_flight": 0}

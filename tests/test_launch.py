@@ -115,7 +115,7 @@ def test_only_the_first_rank_writes_the_run_folder(tmp_path: Path, monkeypatch: 
     for folder in (first, second):
         folder.append_metrics({"stage": "grpo", "step": 1})
     second.write_json("summary.json", {})
-    second.cut_metrics(0)
+    second.cut("grpo", 0)
     assert second.read_metrics() == [{"schema_version": 1, "stage": "grpo", "step": 1}]
     assert not (tmp_path / "run" / "summary.json").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -199,7 +200,7 @@ SIDED = [
 
 @pytest.mark.parametrize("text", SIDED)
 def test_a_mirrored_text_has_mirrored_claims(text: str) -> None:
-    mirror = " ".join({"left": "right", "right": "left"}.get(word, word) for word in text.split(" "))
+    mirror = re.sub(r"left|right", lambda found: {"left": "right", "right": "left"}[found.group()], text)
     here, there = shipped().score([w.word for w in words_of(text)]), shipped().score([w.word for w in words_of(mirror)])
     for axis in DECISIONS:
         np.testing.assert_allclose(here.tags[axis], there.tags[axis], atol=1e-5)
@@ -221,9 +222,9 @@ def test_claims_stand_in_the_text_in_reading_order_with_one_first_action_an_axis
 
 def test_texts_without_words_and_very_long_ones_are_read() -> None:
     assert tagged_claims("") == [] == tagged_claims(" \n ")
-    long = "Stop at the line. " + "word " * 10_000
-    assert {claim.name for claim in tagged_claims(long) if claim.counts} == {"stop"}
-    assert max(claim.end for claim in tagged_claims(long)) <= LONGEST_WORDS * 6
+    long = "Stop at the red light. " + "The sky is grey over the town today. " * 2_000
+    read = len(" ".join(long.split()[:LONGEST_WORDS]))
+    assert all(claim.end <= read for claim in tagged_claims(long))
 
 
 def test_the_weights_stay_small() -> None:
