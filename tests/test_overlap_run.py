@@ -66,7 +66,7 @@ def runs(taught_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 return rollouts
 
             patch.setattr(RolloutLoop, "draw", noting)
-            patch.setattr("recipes.post_train._limit_threads", lambda config: torch.set_num_threads(1))
+            patch.setattr("recipes.post_train._limit_threads", lambda config, ranks: torch.set_num_threads(1))
             raw = judged_config(
                 taught_policy, judge.url,
                 critic={"timeout_s": 30.0}, rollouts__engine="vllm", rollouts__overlap=overlap,
