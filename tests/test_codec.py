@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
-from codec_reference import (
-    ACCELERATION_MEAN,
-    ACCELERATION_STD,
-    dense_controls,
-    dense_decode,
-    dense_tokens,
-    mean_displacement,
-    move,
-    random_drives,
-)
+from drives import by_numpy, mean_displacement, move, random_drives
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +16,8 @@ from ar1_rl.driving.dynamics import Smoothing, estimate_speed, integrate
 from ar1_rl.driving.meta_actions import read_meta_actions
 from ar1_rl.driving.quantisation import Grid
 from ar1_rl.errors import DecodeError, SceneError
+from recipes.bench import codec as bench
+from recipes.bench.dense_codec import ACCELERATION_MEAN, ACCELERATION_STD, dense_decode, dense_encode
 
 ALPAMAYO, COMPACT = TrajectoryCodec.alpamayo(), TrajectoryCodec.compact()
 CODECS = pytest.mark.parametrize("codec", [ALPAMAYO, COMPACT], ids=lambda codec: codec.name)
@@ -86,7 +80,7 @@ def test_alpamayo_gives_the_tokens_of_the_published_scheme_in_float32(noise):
     history, future = random_drives(1500, seed=4, speed_mps=(0.0, 15.0), noise_m=noise[0], noise_rad=noise[1])
     history, future = history.astype(np.float32), future.astype(np.float32)
     tokens = ALPAMAYO.encode(history, future)
-    expected = dense_tokens(history, future)
+    expected = dense_encode(history, future, by_numpy)
     assert (tokens == expected).mean() >= 0.999
     assert np.abs(tokens - expected).max() <= 1
 
@@ -94,13 +88,13 @@ def test_alpamayo_gives_the_tokens_of_the_published_scheme_in_float32(noise):
 def test_alpamayo_in_double_precision_gives_the_very_tokens_of_the_dense_solution():
     history, future = random_drives(1000, seed=5, speed_mps=(0.0, 35.0), noise_m=0.02, noise_rad=0.005)
     exact = dataclasses.replace(ALPAMAYO, precision="float64")
-    assert (exact.encode(history, future) == dense_tokens(history, future)).mean() >= 0.99999
+    assert (exact.encode(history, future) == dense_encode(history, future, by_numpy)).mean() >= 0.99999
 
 
 def test_alpamayo_decodes_to_the_published_poses_within_a_millimetre():
     history, future = random_drives(1000, seed=6)
     tokens = ALPAMAYO.encode(history, future)
-    expected = dense_decode(tokens, dense_controls(history.astype(np.float32), future.astype(np.float32))[2])
+    expected = dense_decode(tokens, history.astype(np.float32))
     assert np.abs(ALPAMAYO.decode(tokens, history) - expected)[..., :2].max() < 1e-3
 
 
@@ -349,3 +343,23 @@ def test_an_empty_batch_is_an_empty_result(codec):
     assert tokens.shape == (0, codec.tokens_per_future)
     assert codec.decode(tokens, history).shape == (0, 64, 3)
     assert codec.encode_history(history).shape == (0, codec.tokens_per_history)
+
+
+def test_the_bench_finds_the_same_results_as_the_dense_scheme():
+    result = bench.measure(count=200, repeats=1)
+    assert result["within_tolerance"] and set(bench.TOLERANCE) < set(result["agreement"])
+    assert result["agreement"]["tokens that differ"] < 0.005
+    ratios = {
+        way: result["median_s"][f"dense Cholesky, {way}"] / result["median_s"][f"alpamayo.{way}"]
+        for way in ("encode", "decode")
+    }
+    assert result["speedup"] == ratios
+
+
+def test_the_bench_fails_where_results_differ(monkeypatch, capsys):
+    for name, value in bench.ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(bench, "dense_encode", lambda history, future: dense_encode(history, future) + 2)
+    assert bench.main(["--count", "50", "--repeats", "1"]) == 1
+    told = capsys.readouterr().out
+    assert "results DIFFER" in told and re.search(r"tokens off by, at most \[bins\] [23] \(allowed: 1\)", told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from codec_reference import random_drives
+from drives import random_drives
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

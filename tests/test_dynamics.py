@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from codec_reference import dense_controls, move, random_drives
+from drives import move, random_drives
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ar1_rl.driving.dynamics import Smoothing, estimate_speed, fit_motion, integrate, poses_to_controls
 from ar1_rl.driving.smoothing import matrix_diagonals, smoother, solve_banded
 from ar1_rl.errors import ConfigError, SceneError
+from recipes.bench.dense_codec import dense_controls
 
 TIMES_S = np.arange(-15, 65) * 0.1
 
