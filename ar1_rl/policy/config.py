@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -52,6 +52,11 @@ class PolicyConfig(ConfigModel):
     """Of the weights that are trained and of the sampling engine."""
     lora: LoraConfig | None = None
     """Unset: GRPO trains all weights, as SFT always does."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: a third more work, far less memory."""
+    architecture: dict[str, Any] | None = None
+    """The lines of the model's own config.json that its size follows from, `model_type` among them. Only `--dry-run`
+    reads them, to reckon with a model whose weights are not there."""
 
 
 def codec_by_name(name: CodecName) -> TrajectoryCodec:

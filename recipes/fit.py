@@ -1,0 +1,133 @@
+"""Whether a policy fits its run: token limits, and the memory of each GPU. No weights are needed for that."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+from ar1_rl.driving import Scene
+from ar1_rl.errors import ConfigError
+from ar1_rl.policy.config import codec_by_name
+
+from . import sharding
+from .memory import GIB, Sampling, State, grpo_state, sampling, sft_state, told
+from .model_size import ModelSize, longest_prompt, model_size, tokenizer_of
+from .run_config import RunConfig
+
+DELIMITERS = 4
+"""Tokens of a completion beside its reasoning and its trajectory."""
+
+
+def rows(config: RunConfig, scenes: Sequence[Scene]) -> dict[str, str]:
+    """What `--dry-run` tells; ConfigError where the policy does not fit."""
+    texts = [scene.reference.text for scene in scenes if scene.reference is not None]
+    tokenizer = tokenizer_of(config.policy, texts)
+    size = model_size(config, tokenizer)
+    longest = longest_prompt(config, tokenizer, [scene.observation for scene in scenes])
+    shown = _lengths(config, longest, "counted" if tokenizer is not None else "estimated without its tokenizer", size)
+    if size is None:
+        return shown | {"policy": f"size unknown: {config.policy.path} is not here, and policy.architecture is not set"}
+    return {"policy": _policy(config, size)} | shown | _memory(config, size)
+
+
+def _policy(config: RunConfig, size: ModelSize) -> str:
+    total = f"{_count(size.parameters)} parameters, {config.policy.dtype}"
+    if not size.adapters:
+        return f"{total}, all of them trained"
+    share = size.adapters / (size.parameters + size.adapters)
+    return f"{total}; GRPO trains adapters of {_count(size.adapters)}, {share:.2%} of all"
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e9:.2f} B" if parameters >= 1e8 else f"{parameters / 1e6:.2f} M"
+
+
+def _lengths(config: RunConfig, longest: int, how: str, size: ModelSize | None) -> dict[str, str]:
+    rollouts, codec = config.rollouts, codec_by_name(config.policy.codec)
+    reasoning = rollouts.max_completion_tokens - codec.tokens_per_future - DELIMITERS
+    if reasoning < 1:
+        raise ConfigError(
+            f"rollouts.max_completion_tokens {rollouts.max_completion_tokens} has no room for reasoning: with codec "
+            f"{codec.name} a trajectory takes {codec.tokens_per_future} tokens, and {DELIMITERS} delimit it"
+        )
+    room = rollouts.max_model_tokens - rollouts.max_completion_tokens
+    if longest > room:
+        raise ConfigError(
+            f"rollouts.max_model_tokens {rollouts.max_model_tokens} is too low: beside completions of "
+            f"{rollouts.max_completion_tokens} it leaves {room} for a prompt, and there is one of {longest} ({how})"
+        )
+    positions = None if size is None else size.positions
+    if positions is not None and rollouts.max_model_tokens > positions:
+        raise ConfigError(
+            f"rollouts.max_model_tokens {rollouts.max_model_tokens} is more than the {positions} positions of the model"
+        )
+    return {
+        "prompt tokens": f"up to {longest} in the scenes tried ({how}), room for {room}",
+        "completion tokens": f"{rollouts.max_completion_tokens}: {codec.tokens_per_future} of the trajectory, "
+        f"{DELIMITERS} that delimit it, {reasoning} for reasoning",
+        "model tokens": f"{rollouts.max_model_tokens}" + ("" if positions is None else f" of {positions:,} positions"),
+        "policy tokens": f"{codec.vocabulary_size} of the codec {codec.name}",
+    }
+
+
+def _memory(config: RunConfig, size: ModelSize) -> dict[str, str]:
+    if config.deepspeed is not None and importlib.util.find_spec("deepspeed") is None:
+        return {"memory": "no estimate: it is DeepSpeed's, which is not installed"}
+    gpu_bytes = gpu_memory(config)
+    engine = sampling(config, size, gpu_bytes)
+    stages = {"memory in GRPO": _stage(config, grpo_state(config, size), engine, gpu_bytes)}
+    if config.sft is not None:
+        stages = {"memory in SFT": _stage(config, sft_state(config, size), None, gpu_bytes), **stages}
+    return stages
+
+
+def _stage(config: RunConfig, state: State, engine: Sampling | None, gpu_bytes: int | None) -> str:
+    place = "in each process" if gpu_bytes is None else "on each GPU"
+    source = "DeepSpeed's estimator" if config.deepspeed is not None else "weights, gradients, Adam"
+    parts = [f"{place} {told(state.gpu_bytes)} of training state ({source})"]
+    taken = state.gpu_bytes
+    if engine is not None:
+        taken += engine.gpu_bytes
+        parts.append(
+            f"{told(engine.gpu_bytes)} of vLLM (weights {told(engine.weights_bytes)}, cache of {engine.sequences} "
+            f"sequences of {config.rollouts.max_model_tokens} tokens)"
+        )
+    if gpu_bytes is not None:
+        parts.append(f"{_left(config, taken, gpu_bytes)} of {told(gpu_bytes)} left for activations")
+    if state.host_bytes:
+        parts.append(f"in the memory of each machine {told(state.host_bytes)}")
+    return "; ".join(parts)
+
+
+def _left(config: RunConfig, taken: int, gpu_bytes: int) -> str:
+    if taken < gpu_bytes:
+        return told(gpu_bytes - taken)
+    raise ConfigError(
+        f"the run does not fit: training state and vLLM take {told(taken)} of each GPU, which has {told(gpu_bytes)}. "
+        f"Fewer are trained with policy.lora; with deepspeed ({', '.join(sharding.names())}) and more launch.processes "
+        "each GPU has a part; rollouts.gpu_memory_share is vLLM's"
+    )
+
+
+def gpu_memory(config: RunConfig) -> int | None:
+    """Bytes of each GPU that the run is meant for, or of those here; None for a run on CPU."""
+    import torch
+
+    if config.launch.gpu_memory_gib is not None:
+        return int(config.launch.gpu_memory_gib * GIB)
+    if not torch.cuda.is_available():
+        return None
+    return min(torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count()))
+
+
+def missing(config: RunConfig) -> list[str]:
+    """What the run needs of a machine's GPUs and packages and this one does not have."""
+    import torch
+
+    wanted, here = config.launch.processes, torch.cuda.device_count()
+    lacking = []
+    if config.launch.gpu_memory_gib is not None and here < wanted:
+        lacking.append(f"GPUs: {wanted} of {config.launch.gpu_memory_gib:g} GiB on each machine, {here} here")
+    if config.deepspeed is not None and importlib.util.find_spec("deepspeed") is None:
+        lacking.append("DeepSpeed (pip install 'ar1-rl[gpu]')")
+    return lacking
