@@ -141,7 +141,7 @@ def _adapters(model: Any, config: RunConfig) -> int:
 
 
 def tokenizer_of(policy: PolicyConfig, texts: Sequence[str]) -> PreTrainedTokenizerBase | None:
-    """The policy's tokenizer with its policy tokens; None where its folder is not there.
+    """The policy's tokenizer with its policy tokens; None where there is none in its folder.
 
     A tiny policy's knows the words of `texts`, and those of all descriptions.
     """
@@ -151,7 +151,7 @@ def tokenizer_of(policy: PolicyConfig, texts: Sequence[str]) -> PreTrainedTokeni
         from rollouts.describe import VOCABULARY
 
         return build_tokenizer([" ".join(VOCABULARY), *texts], codec)
-    if not Path(policy.path).is_dir():
+    if not any((Path(policy.path) / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
         return None
     from transformers import AutoTokenizer
 

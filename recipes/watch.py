@@ -156,6 +156,8 @@ class Watch:
         signs = {**self._signs, self.rank: self._sign()}
         silent = {rank: now - sign.heard_at for rank, sign in signs.items()}
         busy = {rank: silent[rank] + sign.doing_s for rank, sign in signs.items() if sign.doing}
+        if max(silent.values()) > PATIENCE * self._interval_s():
+            busy = {}  # whoever takes long may be waiting for the rank that is not heard
         for seconds, fault in ((silent, "It gave no sign of life"), (busy, "It has stalled: this took")):
             worst = max(seconds, key=seconds.__getitem__, default=self.rank)
             if seconds.get(worst, 0.0) > self.timeout_s:

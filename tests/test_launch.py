@@ -260,7 +260,7 @@ def test_of_ranks_that_wait_for_each_other_the_one_that_began_first_has_stalled(
     first.mark("grpo step 3, update")  # where it waits for the other
     for watch in (first, second):
         watch.start()
-    until(lambda: left)
+    until(lambda: said and len(left) == 2)
     assert len(said) == 1 and said[0].startswith("rank 1 on ") and "has stalled" in said[0]
 
 
