@@ -97,7 +97,7 @@ def _settings(policy: PolicyConfig) -> PretrainedConfig | None:
 
     assert policy.path is not None, "a tiny policy has its size in the config"
     recorded = policy.architecture
-    if Path(policy.path).is_dir():
+    if (Path(policy.path) / "config.json").is_file():
         found = AutoConfig.from_pretrained(policy.path, local_files_only=True)
         other = {key: getattr(found, key, None) for key, value in (recorded or {}).items()}
         wrong = [
