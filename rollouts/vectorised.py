@@ -72,6 +72,7 @@ def open_engine(path: str, config: EngineConfig, dtype: str) -> VectorisedEngine
             model=path,
             gpu_memory_utilization=config.gpu_memory_share,
             max_model_len=config.max_model_tokens,
+            logprobs_mode="processed_logprobs",  # of the distribution that is drawn from, as TRL's engines have it
             **_settings(config, dtype),
         )
     return VectorisedEngine(model, config.stall_s)
