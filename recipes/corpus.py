@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 from rich.console import Console
@@ -18,51 +20,73 @@ from ar1_rl.scenes.faults import LabelledTrace, plant_faults
 from ar1_rl.scenes.synthetic import generate_scenes
 
 from .curated import curated_scenes
+from .practice import practice_order
 from .run_config import RunConfig
 from .sft import Example
+from .spool import Picked, Spool
 
 Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """All scenes of a run. The splits share no log and no synthetic seed."""
+    """All scenes of a run. The splits share no log and no synthetic seed. Scenes to learn from are not in memory."""
 
-    examples: list[Example]
+    examples: Sequence[Example]
     """SFT traces; empty if the run has no SFT."""
-    rl: list[Scene]
-    """Scenes of the train split, or the curated ones among them."""
+    rl: Sequence[Scene]
+    """Those of the train split, or the curated ones among them, in the order in which steps take them; later epochs
+    are further items."""
     validation: list[Scene]
     test: list[Scene]
     skipped: Counter[str]
     """Windows of real logs that were left out, by reason."""
 
 
-def load_corpus(config: RunConfig, console: Console) -> Corpus:
-    """Load every split; SceneError names a split that came out empty."""
+def load_corpus(config: RunConfig, console: Console, folder: Path | None = None) -> Corpus:
+    """Load every split; SceneError names a split that came out empty.
+
+    Train scenes go to a file without a name, on the file system of `folder`.
+    """
+    held_out: dict[Split, list[Scene]] = {}
     skipped: Counter[str] = Counter()
-    splits: dict[Split, list[Scene]] = {}
-    for split in SPLITS:
-        if split == "train" and config.scenes.curated is not None and config.sft is None:
-            continue
-        splits[split], left_out = load_split(config, split, console)
+    for split in HELD_OUT:
+        held_out[split], left_out = load_split(config, split, console)
         skipped += left_out
+    scenes: Spool[Scene] = Spool(folder)
+    lessons = _Lessons(config, folder)
+    if config.scenes.curated is None or config.sft is not None:
+        for scene in _apart(held_out, _train_scenes(config, console, skipped)):
+            lessons.offer(len(scenes), scene)
+            scenes.append(scene)
     if skipped:
         console.print("Left out of the logs: " + ", ".join(f"{reason} {n}" for reason, n in sorted(skipped.items())))
-    practice = splits["train"] if config.scenes.curated is None else curated_scenes(config.scenes, console)
-    _check_apart({**splits, "train": [*splits.get("train", ()), *practice]})
-    console.print("Scenes: " + ", ".join(f"{split} {len(scenes)}" for split, scenes in splits.items()))
-    rng = np.random.default_rng([config.seed, 1])
-    wanted = config.grpo.batches * config.grpo.scenes_per_step
-    order = rng.permutation(len(practice))[:wanted]
+    counts = {"train": len(scenes)} | {split: len(held) for split, held in held_out.items()}
+    console.print("Scenes: " + ", ".join(f"{split} {count}" for split, count in counts.items()))
+    practice = range(len(scenes))
+    if config.scenes.curated is not None:
+        scenes.extend(_apart(held_out, curated_scenes(config.scenes, console)))
+        practice = range(len(practice), len(scenes))
+    if config.sft is not None and config.sft.pretrain_scenes:
+        for scene in _generating(config.seed, "train", config.sft.pretrain_scenes, console):
+            lessons.offer(len(scenes), scene)
+            scenes.append(scene)
     return Corpus(
-        examples=_examples(config, splits.get("train", []), console),
-        rl=[practice[i] for i in order],
-        validation=splits["validation"],
-        test=splits["test"],
+        examples=lessons.of(scenes, counts["train"], console),
+        rl=Picked(scenes, _order(config, practice)),
+        validation=held_out["validation"],
+        test=held_out["test"],
         skipped=skipped,
     )
+
+
+def _order(config: RunConfig, practice: range) -> Sequence[int]:
+    """The places among `practice` that GRPO takes, one step after another."""
+    wanted = config.grpo.batches * config.grpo.scenes_per_step
+    chosen = np.random.default_rng([config.seed, 1]).permutation(practice)[:wanted]
+    order = practice_order(len(chosen), config.grpo.scenes_per_step, config.grpo.batches, config.seed)
+    return array("q", (int(chosen[place]) for place in order))
 
 
 def load_split(
@@ -76,7 +100,7 @@ def load_split(
     if source.source == "synthetic":
         if wanted is None:
             raise ConfigError(f"scenes.{split} is unset: the synthetic source needs to know how many scenes to make")
-        return _generated(config.seed, split, wanted, console), Counter()
+        return list(_generating(config.seed, split, wanted, console)), Counter()
     scenes, left_out = load_scenes(
         source.source,
         source.root,
@@ -92,52 +116,96 @@ def load_split(
     return scenes, left_out
 
 
-def _check_apart(splits: Mapping[Split, Sequence[Scene]]) -> None:
-    """SceneError where two splits hold windows of one drive."""
+def _train_scenes(config: RunConfig, console: Console, skipped: Counter[str]) -> Iterator[Scene]:
+    if config.scenes.source == "synthetic" and config.scenes.train is not None:
+        yield from _generating(config.seed, "train", config.scenes.train, console)
+        return
+    scenes, left_out = load_split(config, "train", console)
+    skipped += left_out
+    yield from scenes
+
+
+def _apart(held_out: Mapping[Split, Sequence[Scene]], train: Iterable[Scene]) -> Iterator[Scene]:
+    """The train scenes; SceneError where two splits hold windows of one drive."""
     home: dict[str, Split] = {}
-    for split, scenes in splits.items():
+    for split, scenes in held_out.items():
         for scene in scenes:
-            if home.setdefault(scene.episode, split) != split:
-                raise SceneError(
-                    f"episode {scene.episode!r} has scenes in {home[scene.episode]} and in {split}; "
-                    "a drive belongs whole into one split, or the evaluation sees what was trained on"
-                )
+            _check_home(scene, home.setdefault(scene.episode, split), split)
+    for scene in train:
+        _check_home(scene, home.get(scene.episode, "train"), "train")
+        yield scene
 
 
-def _generated(seed: int, split: Split, count: int, console: Console | None) -> list[Scene]:
+def _check_home(scene: Scene, home: Split, split: Split) -> None:
+    if home != split:
+        raise SceneError(
+            f"episode {scene.episode!r} has scenes in {split} and in {home}; "
+            "a drive belongs whole into one split, or the evaluation sees what was trained on"
+        )
+
+
+def _generating(seed: int, split: Split, count: int, console: Console | None) -> Iterator[Scene]:
     if console is None:
-        return list(generate_scenes(seed, split, count))
-    scenes = []
+        yield from generate_scenes(seed, split, count)
+        return
     with progress(console, f"{split} scenes", count) as bar:
         for scene in generate_scenes(seed, split, count):
-            scenes.append(scene)
+            yield scene
             bar.advance()
-    return scenes
 
 
-def _examples(config: RunConfig, scenes: Sequence[Scene], console: Console) -> list[Example]:
+class _Lessons:
     """What SFT is taught: reference traces, with the configured faults in the synthetic ones."""
-    if config.sft is None:
-        return []
-    whole = [scene for scene in scenes if scene.reference is not None and scene.future_T3 is not None]
-    examples = [_example(scene, config) for scene in whole]
-    if config.sft.pretrain_scenes:
-        extra = _generated(config.seed, "train", config.sft.pretrain_scenes, console)
-        examples += [_example(scene, config) for scene in extra]
-    if not examples:
-        raise SceneError(
-            f"SFT learns from scenes with a reference trace and an expert's future, and none of the {len(scenes)} "
-            "train scenes has both; leave `sft` out of the config, or set sft.pretrain_scenes"
-        )
-    faults = Counter(e.trace.fault for e in examples if e.trace.fault is not None)
-    if faults:
-        shares = ", ".join(f"{name} {n / len(examples):.1%}" for name, n in sorted(faults.items()))
-        console.print(f"Label faults planted in the SFT corpus: {shares}")
-    return examples
+
+    def __init__(self, config: RunConfig, folder: Path | None) -> None:
+        self._config = config
+        self._places = array("q")
+        self._traces: Spool[LabelledTrace] = Spool(folder)
+        self._faults: Counter[str] = Counter()
+
+    def offer(self, place: int, scene: Scene) -> None:
+        """Take the trace of a scene, if it has one and the run learns from it."""
+        if self._config.sft is None or scene.reference is None or scene.future_T3 is None:
+            return
+        trace = LabelledTrace(text=scene.reference.text, future_T3=scene.future_T3, fault=None)
+        if self._config.sft.faults is not None and scene.source == "synthetic":
+            trace = plant_faults(scene, self._config.seed, self._config.sft.faults)
+        self._places.append(place)
+        self._traces.append(trace)
+        if trace.fault is not None:
+            self._faults[trace.fault] += 1
+
+    def of(self, scenes: Sequence[Scene], train: int, console: Console) -> Sequence[Example]:
+        """The traces with their scenes, which lie in `scenes` at the places that were offered."""
+        if self._config.sft is None:
+            return []
+        if not self._places:
+            raise SceneError(
+                f"SFT learns from scenes with a reference trace and an expert's future, and none of the {train} "
+                "train scenes has both; leave `sft` out of the config, or set sft.pretrain_scenes"
+            )
+        if self._faults:
+            shares = [f"{name} {n / len(self._places):.1%}" for name, n in sorted(self._faults.items())]
+            console.print(f"Label faults planted in the SFT corpus: {', '.join(shares)}")
+        return Examples(Picked(scenes, self._places), self._traces)
 
 
-def _example(scene: Scene, config: RunConfig) -> Example:
-    assert config.sft is not None and scene.reference is not None and scene.future_T3 is not None
-    if config.sft.faults is None or scene.source != "synthetic":
-        return Example(scene, LabelledTrace(text=scene.reference.text, future_T3=scene.future_T3, fault=None))
-    return Example(scene, plant_faults(scene, config.seed, config.sft.faults))
+@dataclass(frozen=True)
+class Examples(Sequence[Example]):
+    """SFT traces with their scenes, put together when they are asked for."""
+
+    scenes: Sequence[Scene]
+    traces: Sequence[LabelledTrace]
+
+    def __len__(self) -> int:
+        return len(self.traces)
+
+    @overload
+    def __getitem__(self, place: int) -> Example: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Example]: ...
+    def __getitem__(self, place: int | slice) -> Example | list[Example]:
+        if isinstance(place, slice):
+            pairs = zip(self.scenes[place], self.traces[place], strict=True)
+            return [Example(scene, trace) for scene, trace in pairs]
+        return Example(self.scenes[place], self.traces[place])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from rollouts.store import RolloutStore, rollout_row
 from .cautions import cautions
 from .checkpoints import Part, checkpoint_callback, step_of
 from .evaluate import score_columns
+from .practice import practice_rows
 from .reward_state import FailureStop, RewardState, failure_callback
 from .run_config import RunConfig
 from .run_folder import RunFolder
@@ -41,7 +42,8 @@ from .weights import load_into
 class RolloutLoop:
     """Samples for TRL, parses once, and records each batch when its rewards are there."""
 
-    scenes: Mapping[str, Scene]
+    practice: Sequence[Scene]
+    """Scenes to practise on; the rows of a batch name theirs by `place`."""
     store: RolloutStore
     seed: int
     policy: Policy | None = None
@@ -50,12 +52,17 @@ class RolloutLoop:
     """Asked while the batch is drawn; unset: afterwards."""
     pending: Sequence[Rollout] = ()
     mixed: Sequence[MixedScore] = ()
+    scenes: dict[str, Scene] = field(default_factory=dict)
+    """Those of the batch, by id."""
 
     def sample(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
         """TRL's rollout function: one completion a row of the batch, which repeats each scene K times."""
         assert self.policy is not None, "the trainer samples only once its engine is there"
         step = trainer.state.global_step
-        scenes = [self.scenes[row["scene_id"]] for row in trainer.rows]
+        distinct = {place: self.practice[place] for place in dict.fromkeys(row["place"] for row in trainer.rows)}
+        scenes = [distinct[row["place"]] for row in trainer.rows]
+        self.scenes.clear()
+        self.scenes.update((scene.id, scene) for scene in distinct.values())
         seen: dict[str, int] = {}
         numbers = []
         for scene in scenes:
@@ -96,13 +103,12 @@ class RolloutLoop:
 
 
 class PolicyTraining:
-    """A trainer with its sampling engine, alive before, during and after training."""
+    """A trainer with its sampling engine, alive before, during and after training. It takes the scenes in order."""
 
     def __init__(
         self, config: RunConfig, policy_path: Path, scenes: Sequence[Scene], folder: RunFolder, console: Console
     ) -> None:
         from accelerate.utils import gather_object
-        from datasets import Dataset
         from transformers import set_seed
 
         from ar1_rl.grpo.trainer import PolicyTrainer
@@ -118,7 +124,7 @@ class PolicyTraining:
         self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
         self.mix = config.rewards.build()
         self.loop = RolloutLoop(
-            scenes={scene.id: scene for scene in scenes},
+            practice=scenes,
             store=RolloutStore(folder.rollouts, folder.ranks.index),
             seed=config.seed,
         )
@@ -133,15 +139,13 @@ class PolicyTraining:
         )
         if config.rollouts.overlap:
             self.loop.reward = self.reward
-        prompts = self.dialogue.prompts([scene.observation for scene in scenes])
-        rows = [{"prompt": p, "scene_id": scene.id} for p, scene in zip(prompts, scenes, strict=True)]
         set_seed(config.seed)  # adapters begin at random, on every rank the same
         with engine_settings(config):
             self.trainer = PolicyTrainer(
                 model=model,
                 reward_funcs=[self.reward],
                 args=arguments,
-                train_dataset=Dataset.from_list(rows),
+                train_dataset=practice_rows(scenes, self.dialogue),
                 processing_class=tokenizer,
                 rollout_func=self._sample,
                 peft_config=adapters(config),
@@ -278,6 +282,8 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         per_device_train_batch_size=per_pass,
         gradient_accumulation_steps=per_step // per_pass,
         steps_per_generation=per_step // per_pass,
+        # The rows come in the order of practice.
+        shuffle_dataset=False,
         num_generations=grpo.samples_per_scene,
         num_iterations=grpo.updates_per_batch,
         max_completion_length=rollouts.max_completion_tokens,

@@ -59,7 +59,7 @@ def _post_train(
     clock = Clock()
     _limit_threads(config, ranks)
     with clock.time("data"):
-        corpus = load_corpus(config, console)
+        corpus = load_corpus(config, console, folder.path)
     policy_path = Path(config.policy.path or "")
     if config.sft is not None:
         with clock.time("sft"):

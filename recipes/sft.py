@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -23,6 +24,7 @@ from .epoch_order import EpochOrder
 from .ranks import Ranks
 from .run_config import RunConfig
 from .run_folder import RunFolder
+from .spool import Spool
 from .stopping import StopFlag
 from .training import device_arguments, save_whole, silence, step_callback
 
@@ -36,6 +38,8 @@ LOGGED_EVERY = 25
 """Steps between two lines of metrics."""
 TOKENS_AT_ONCE = 1000
 """Examples turned into tokens between two steps of the progress bar."""
+NOT_TAUGHT = -100
+"""As a label: no token to learn; the figure of torch and transformers."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def fine_tune(
     device = device_arguments(config)
     model, tokenizer = _starting_point(config, examples, codec)
     dialogue = Dialogue.of(tokenizer, codec, prompt_builder(config.rollouts))
-    rows = _dataset(dialogue, examples, console)
+    rows = _dataset(dialogue, examples, folder.path, console)
     # Stage 3 of DeepSpeed leaves none of a parameter in its place, and remembers its size.
     parameters = sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
     console.print(f"SFT: {len(rows)} traces, {parameters / 1e6:.2f} M parameters, {config.sft.steps} steps")
@@ -82,8 +86,10 @@ def fine_tune(
         warmup_steps=config.sft.warmup_steps,
         weight_decay=config.sft.weight_decay,
         max_length=None,
-        completion_only_loss=True,
         packing=False,
+        # They are ready: labels are there.
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
         train_sampling_strategy="group_by_length",
         gradient_checkpointing=config.policy.gradient_checkpointing,
         logging_steps=min(LOGGED_EVERY, config.sft.steps),
@@ -134,8 +140,8 @@ def _starting_point(
     from ar1_rl.policy.tiny import build_model, build_tokenizer
     from rollouts.describe import VOCABULARY
 
-    texts = [" ".join(VOCABULARY), *(e.trace.text for e in examples), *_words_of_own_prompts(config, examples)]
-    tokenizer = build_tokenizer(texts, codec)
+    traces = (example.trace.text for example in examples)
+    tokenizer = build_tokenizer(chain([" ".join(VOCABULARY)], traces, _words_of_own_prompts(config, examples)), codec)
     return build_model(tokenizer, config.policy.tiny, config.seed), tokenizer
 
 
@@ -149,11 +155,11 @@ def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Ite
             yield text_of(message["content"])
 
 
-def _dataset(dialogue: Dialogue, examples: Sequence[Example], console: Console) -> Dataset:
-    """Token ids, and a mask that is 1 where the policy is taught."""
+def _dataset(dialogue: Dialogue, examples: Sequence[Example], folder: Path, console: Console) -> Dataset:
+    """Token ids and labels, read from a file when a row is asked for. A label is the token to learn, or none."""
     from datasets import Dataset
 
-    rows: list[dict[str, Any]] = []
+    taught: Spool[tuple[np.ndarray, np.ndarray]] = Spool(folder)
     with progress(console, "SFT traces to tokens", len(examples)) as bar:
         for start in range(0, len(examples), TOKENS_AT_ONCE):
             batch = examples[start : start + TOKENS_AT_ONCE]
@@ -164,9 +170,15 @@ def _dataset(dialogue: Dialogue, examples: Sequence[Example], console: Console) 
             completions = dialogue.token_ids(
                 dialogue.completion_texts([e.trace.text for e in batch], histories, futures)
             )
-            rows += [
-                {"input_ids": [*p, *c], "completion_mask": [0] * len(p) + [1] * len(c)}
-                for p, c in zip(prompts, completions, strict=True)
-            ]
+            for prompt, completion in zip(prompts, completions, strict=True):
+                taught.append((np.array(prompt, dtype=np.int32), np.array(completion, dtype=np.int32)))
             bar.advance(len(batch))
-    return Dataset.from_list(rows)
+
+    def rows(columns: dict[str, list[int]]) -> dict[str, list[list[int]]]:
+        pairs = [taught[place] for place in columns["place"]]
+        return {
+            "input_ids": [[*prompt.tolist(), *completion.tolist()] for prompt, completion in pairs],
+            "labels": [[NOT_TAUGHT] * len(prompt) + completion.tolist() for prompt, completion in pairs],
+        }
+
+    return Dataset.from_dict({"place": range(len(taught))}).with_transform(rows)

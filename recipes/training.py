@@ -95,7 +95,9 @@ def step_callback(
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             bar.advance()
             if stop.agree(folder.ranks.any) and state.global_step % window == 0:
-                control.should_training_stop = control.should_save = control.should_log = True
+                control.should_training_stop = control.should_save = True
+            # What is averaged since the last line is in no checkpoint.
+            control.should_log = control.should_log or control.should_save
             return control
 
         def on_log(

@@ -1,0 +1,49 @@
+"""Which scenes GRPO practises on in which step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ar1_rl.driving import Scene
+from ar1_rl.errors import ConfigError
+from rollouts.dialogue import Dialogue
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def practice_order(scenes: int, per_batch: int, batches: int, seed: int) -> list[int]:
+    """Places of the scenes of every batch, one batch after another; no batch has a scene twice.
+
+    Epoch after epoch in random order, each without what does not fill a batch. The order is that of TRL's sampler,
+    which would start it anew in a resumed run; here step N has the same scenes however often a run was interrupted.
+    """
+    import torch
+
+    if scenes < per_batch:
+        raise ConfigError(
+            f"grpo.scenes_per_step {per_batch} is more than the {scenes} train scenes; allowed up to that"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    order: list[int] = []
+    while len(order) < batches * per_batch:
+        order += torch.randperm(scenes, generator=generator).tolist()[: scenes // per_batch * per_batch]
+    return order[: batches * per_batch]
+
+
+def practice_rows(scenes: Sequence[Scene], dialogue: Dialogue) -> Dataset:
+    """One row a scene: its place among them, its id and its prompt, made when the row is asked for."""
+    from datasets import Dataset
+
+    def rows(columns: dict[str, list[int]]) -> dict[str, list[Any]]:
+        distinct = {place: scenes[place] for place in dict.fromkeys(columns["place"])}
+        messages = dialogue.prompts([scene.observation for scene in distinct.values()])
+        prompts = dict(zip(distinct, messages, strict=True))
+        return {
+            "place": columns["place"],
+            "scene_id": [distinct[place].id for place in columns["place"]],
+            "prompt": [prompts[place] for place in columns["place"]],
+        }
+
+    return Dataset.from_dict({"place": range(len(scenes))}).with_transform(rows)
