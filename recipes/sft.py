@@ -73,7 +73,7 @@ def fine_tune(
     device = device_arguments(config)
     model, tokenizer = _starting_point(config, examples, codec)
     dialogue = Dialogue.of(tokenizer, codec, prompt_builder(config.rollouts))
-    rows = _dataset(dialogue, examples, folder.path, console)
+    rows = taught_rows(dialogue, examples, folder.path, console)
     # Stage 3 of DeepSpeed leaves none of a parameter in its place, and remembers its size.
     parameters = sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
     console.print(f"SFT: {len(rows)} traces, {parameters / 1e6:.2f} M parameters, {config.sft.steps} steps")
@@ -155,7 +155,7 @@ def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Ite
             yield text_of(message["content"])
 
 
-def _dataset(dialogue: Dialogue, examples: Sequence[Example], folder: Path, console: Console) -> Dataset:
+def taught_rows(dialogue: Dialogue, examples: Sequence[Example], folder: Path, console: Console) -> Dataset:
     """Token ids and labels, read from a file when a row is asked for. A label is the token to learn, or none."""
     from datasets import Dataset
 
