@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, overload
@@ -15,7 +15,7 @@ from rich.console import Console
 from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.report.progress import progress
-from ar1_rl.scenes import load_scenes
+from ar1_rl.scenes import load_scenes, stream_scenes
 from ar1_rl.scenes.faults import LabelledTrace, plant_faults
 from ar1_rl.scenes.synthetic import generate_scenes
 
@@ -31,50 +31,64 @@ HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
 @dataclass(frozen=True)
 class Corpus:
-    """All scenes of a run. The splits share no log and no synthetic seed. Scenes to learn from are not in memory."""
+    """All scenes of a run. The splits share no log and no synthetic seed. Only those held out are in memory."""
 
     examples: Sequence[Example]
     """SFT traces; empty if the run has no SFT."""
     rl: Sequence[Scene]
     """Those of the train split, or the curated ones among them, in the order in which steps take them; later epochs
-    are further items."""
+    are further items. Empty if there are fewer than a step takes."""
+    practice: int
+    """How many there are to practise on."""
     validation: list[Scene]
     test: list[Scene]
     skipped: Counter[str]
     """Windows of real logs that were left out, by reason."""
 
 
-def load_corpus(config: RunConfig, console: Console, folder: Path | None = None) -> Corpus:
+def load_corpus(
+    config: RunConfig,
+    console: Console,
+    folder: Path | None = None,
+    mark: Callable[[str], None] = lambda doing: None,
+) -> Corpus:
     """Load every split; SceneError names a split that came out empty.
 
-    Train scenes go to a file without a name, on the file system of `folder`.
+    Train scenes go to a file without a name, on the file system of `folder`. `mark` hears what is being done, for a
+    watch.
     """
     held_out: dict[Split, list[Scene]] = {}
     skipped: Counter[str] = Counter()
     for split in HELD_OUT:
+        mark(f"scenes of the {split} split")
         held_out[split], left_out = load_split(config, split, console)
         skipped += left_out
     scenes: Spool[Scene] = Spool(folder)
     lessons = _Lessons(config, folder)
     if config.scenes.curated is None or config.sft is not None:
+        mark("scenes of the train split")
         for scene in _apart(held_out, _train_scenes(config, console, skipped)):
             lessons.offer(len(scenes), scene)
             scenes.append(scene)
+            mark("scenes of the train split")
     if skipped:
         console.print("Left out of the logs: " + ", ".join(f"{reason} {n}" for reason, n in sorted(skipped.items())))
     counts = {"train": len(scenes)} | {split: len(held) for split, held in held_out.items()}
     console.print("Scenes: " + ", ".join(f"{split} {count}" for split, count in counts.items()))
     practice = range(len(scenes))
     if config.scenes.curated is not None:
+        mark("curated scenes")
         scenes.extend(_apart(held_out, curated_scenes(config.scenes, console)))
         practice = range(len(practice), len(scenes))
     if config.sft is not None and config.sft.pretrain_scenes:
         for scene in _generating(config.seed, "train", config.sft.pretrain_scenes, console):
             lessons.offer(len(scenes), scene)
             scenes.append(scene)
+            mark("synthetic scenes for SFT")
     return Corpus(
         examples=lessons.of(scenes, counts["train"], console),
         rl=Picked(scenes, _order(config, practice)),
+        practice=len(practice),
         validation=held_out["validation"],
         test=held_out["test"],
         skipped=skipped,
@@ -98,9 +112,7 @@ def load_split(
     if limit is not None:
         wanted = limit if wanted is None else min(limit, wanted)
     if source.source == "synthetic":
-        if wanted is None:
-            raise ConfigError(f"scenes.{split} is unset: the synthetic source needs to know how many scenes to make")
-        return list(_generating(config.seed, split, wanted, console)), Counter()
+        return list(_generating(config.seed, split, _wanted_synthetic(split, wanted), console)), Counter()
     scenes, left_out = load_scenes(
         source.source,
         source.root,
@@ -112,17 +124,41 @@ def load_split(
         arguments=source.arguments,
     )
     if not scenes:
-        raise SceneError(f"no {split} scenes from source {source.source!r}; left out: {dict(left_out)}")
+        raise _empty(split, source.source, left_out)
     return scenes, left_out
 
 
 def _train_scenes(config: RunConfig, console: Console, skipped: Counter[str]) -> Iterator[Scene]:
-    if config.scenes.source == "synthetic" and config.scenes.train is not None:
-        yield from _generating(config.seed, "train", config.scenes.train, console)
+    """One after another; what is left out of logs is counted in `skipped`."""
+    source = config.scenes
+    if source.source == "synthetic":
+        yield from _generating(config.seed, "train", _wanted_synthetic("train", source.train), console)
         return
-    scenes, left_out = load_split(config, "train", console)
-    skipped += left_out
-    yield from scenes
+    scene = None
+    for scene in stream_scenes(
+        source.source,
+        source.root,
+        split="train",
+        stride_s=source.stride_s,
+        held_out=source.held_out,
+        on_bad_log="skip",
+        count=source.train,
+        arguments=source.arguments,
+        left_out=skipped,
+    ):
+        yield scene
+    if scene is None:
+        raise _empty("train", source.source, skipped)
+
+
+def _wanted_synthetic(split: Split, count: int | None) -> int:
+    if count is None:
+        raise ConfigError(f"scenes.{split} is unset: the synthetic source needs to know how many scenes to make")
+    return count
+
+
+def _empty(split: Split, source: str, left_out: Mapping[str, int]) -> SceneError:
+    return SceneError(f"no {split} scenes from source {source!r}; left out: {dict(left_out)}")
 
 
 def _apart(held_out: Mapping[Split, Sequence[Scene]], train: Iterable[Scene]) -> Iterator[Scene]:

@@ -84,6 +84,7 @@ def evaluate(
     k = config.samples_per_scene
     repeated = [scene for scene in scenes for _ in range(k)]
     numbers = [number for _ in scenes for number in range(k)]
+    mark(f"evaluation {label}, rollouts")
     with progress(console, f"{label}: rollouts", len(repeated)) as bar:
 
         def ready(count: int) -> None:
@@ -93,7 +94,9 @@ def evaluate(
 
         rollouts = policy.rollouts(repeated, numbers, run_seed=run_seed, step=step, progress=ready)
     likelihoods = policy.engine.logprobs(
-        [r.prompt_token_ids for r in rollouts], [r.completion.token_ids for r in rollouts]
+        [r.prompt_token_ids for r in rollouts],
+        [r.completion.token_ids for r in rollouts],
+        lambda count: mark(f"evaluation {label}, likelihoods"),
     )
     likelihood_SK = np.array([sum(row) for row in likelihoods]).reshape(-1, k)
     mark(f"evaluation {label}, grading")

@@ -35,7 +35,8 @@ class LaunchConfig(ConfigModel):
     gpu_memory_gib: float | None = Field(None, gt=0.0)
     """Of each GPU that the run is meant for: `--dry-run` tells whether it fits. Unset: those of this machine."""
     timeout_s: float = Field(1800.0, ge=1.0)
-    """A rank that does not answer for so long ends the run on all ranks."""
+    """A step, an evaluation, a checkpoint or the loading of a part that takes longer has stalled, and a rank that gives
+    no sign of life for so long is lost: the run ends on all ranks, and says which and what."""
     threads: int | None = Field(None, ge=1)
     """CPU threads of each process; unset: its share of the cores, for the tiny policy two at most. With 1, in float32
     on a CPU, two runs of one config are the same bit for bit."""

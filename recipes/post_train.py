@@ -23,6 +23,7 @@ from .evaluate import Evaluation, evaluate, paired_differences
 from .full_disk import told_when_full
 from .graders import Graders
 from .grpo import PolicyTraining
+from .practice import check_enough
 from .ranks import ALONE, Ranks
 from .run_config import RunConfig
 from .run_folder import RunFolder
@@ -59,7 +60,9 @@ def _post_train(
     clock = Clock()
     _limit_threads(config, ranks)
     with clock.time("data"):
-        corpus = load_corpus(config, console, folder.path)
+        corpus = load_corpus(config, console, folder.path, ranks.mark)
+    if until == "grpo":
+        check_enough(corpus.practice, config.grpo.scenes_per_step)
     policy_path = Path(config.policy.path or "")
     if config.sft is not None:
         with clock.time("sft"):
@@ -69,6 +72,7 @@ def _post_train(
         return
     resume_from = newest_whole(folder.checkpoints / "grpo-trainer", ranks, console.print)
     folder.cut("grpo", step_of(resume_from))
+    ranks.mark("loading the policy and starting its engine")
     with clock.time("engine"):
         training = PolicyTraining(config, policy_path, corpus.rl, folder, console)
     with clock.time("eval"):

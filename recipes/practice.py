@@ -13,21 +13,24 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
+def check_enough(scenes: int, per_batch: int) -> None:
+    """ConfigError where there are fewer scenes than a batch takes."""
+    if scenes < per_batch:
+        raise ConfigError(f"grpo.scenes_per_step: got {per_batch}, allowed up to {scenes}, the train scenes there are")
+
+
 def practice_order(scenes: int, per_batch: int, batches: int, seed: int) -> list[int]:
     """Places of the scenes of every batch, one batch after another; no batch has a scene twice.
 
     Epoch after epoch in random order, each without what does not fill a batch. The order is that of TRL's sampler,
     which would start it anew in a resumed run; here step N has the same scenes however often a run was interrupted.
+    Empty where there are fewer scenes than a batch takes.
     """
     import torch
 
-    if scenes < per_batch:
-        raise ConfigError(
-            f"grpo.scenes_per_step {per_batch} is more than the {scenes} train scenes; allowed up to that"
-        )
     generator = torch.Generator().manual_seed(seed)
     order: list[int] = []
-    while len(order) < batches * per_batch:
+    while scenes >= per_batch and len(order) < batches * per_batch:
         order += torch.randperm(scenes, generator=generator).tolist()[: scenes // per_batch * per_batch]
     return order[: batches * per_batch]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -71,9 +71,10 @@ def fine_tune(
     codec = codec_by_name(config.policy.codec)
     ranks = folder.ranks
     device = device_arguments(config)
+    ranks.mark("SFT, loading the policy")
     model, tokenizer = _starting_point(config, examples, codec)
     dialogue = Dialogue.of(tokenizer, codec, prompt_builder(config.rollouts))
-    rows = taught_rows(dialogue, examples, folder.path, console)
+    rows = taught_rows(dialogue, examples, folder.path, console, ranks.mark)
     # Stage 3 of DeepSpeed leaves none of a parameter in its place, and remembers its size.
     parameters = sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
     console.print(f"SFT: {len(rows)} traces, {parameters / 1e6:.2f} M parameters, {config.sft.steps} steps")
@@ -155,13 +156,16 @@ def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Ite
             yield text_of(message["content"])
 
 
-def taught_rows(dialogue: Dialogue, examples: Sequence[Example], folder: Path, console: Console) -> Dataset:
+def taught_rows(
+    dialogue: Dialogue, examples: Sequence[Example], folder: Path, console: Console, mark: Callable[[str], None]
+) -> Dataset:
     """Token ids and labels, read from a file when a row is asked for. A label is the token to learn, or none."""
     from datasets import Dataset
 
     taught: Spool[tuple[np.ndarray, np.ndarray]] = Spool(folder)
     with progress(console, "SFT traces to tokens", len(examples)) as bar:
         for start in range(0, len(examples), TOKENS_AT_ONCE):
+            mark("SFT, traces to tokens")
             batch = examples[start : start + TOKENS_AT_ONCE]
             messages = dialogue.prompts([e.scene.observation for e in batch])
             prompts = dialogue.token_ids([dialogue.prompt_text(m) for m in messages])

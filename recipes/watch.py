@@ -7,9 +7,11 @@ the collectives, through the store by which they met: each says every few second
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -163,6 +165,9 @@ class Watch:
             if seconds.get(worst, 0.0) > self.timeout_s:
                 limit = f"for more than {self.timeout_s:g} s (launch.timeout_s)"
                 message = f"{self._told(worst, signs[worst])}. {fault} {limit}"
+                if worst == self.rank and sys.__stderr__ is not None:
+                    # The lines on which the threads of this process stand.
+                    faulthandler.dump_traceback(sys.__stderr__)
                 end = self.tell(EXIT_FAILED, message)
                 self._leave(end.code, message if end.rank == self.rank else "")
 

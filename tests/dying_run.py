@@ -79,7 +79,7 @@ def sigterm_at_step(number: int) -> None:
     before(
         RunFolder,
         "append_metrics",
-        lambda self, row: row["stage"] == "grpo" and row["step"] == number and "reward" in row,
+        lambda self, row: row["stage"] == "grpo" and row["step"] == number and "loss" in row,
         lambda self, row: os.kill(os.getpid(), signal.SIGTERM),
     )
 
@@ -217,3 +217,26 @@ def no_file_larger_after(batch_and_size: tuple[str, int]) -> None:
         return path
 
     RolloutStore.write = write  # type: ignore[method-assign]
+
+
+def checkpoint_hangs(name: str) -> None:
+    """The disk stops answering in the midst of a checkpoint."""
+    import time
+
+    import torch
+
+    before(
+        torch,
+        "save",
+        lambda state, path, *a, **k: Path(path).parent.name == name,
+        lambda *a, **k: time.sleep(PATIENCE_S),
+    )
+
+
+def engine_start_hangs(folder: str) -> None:
+    """Reading the policy never ends."""
+    import time
+
+    from ar1_rl.policy import pretrained
+
+    before(pretrained, "load", lambda path, *a, **k: path.endswith(folder), lambda *a, **k: time.sleep(PATIENCE_S))

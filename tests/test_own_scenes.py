@@ -151,7 +151,7 @@ def test_a_run_takes_its_scenes_from_it(source, quiet_console):
 
 def test_splits_that_share_a_drive_are_refused(source, quiet_console):
     spec = {"source": f"{source}:one_drive", "train": 2, "validation": 2, "test": 2}
-    with pytest.raises(SceneError, match="'drive 1' has scenes in train and in validation"):
+    with pytest.raises(SceneError, match="'drive 1' has scenes in test and in validation"):
         load_corpus(run_config(scenes=spec), quiet_console)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,14 @@ import pytest
 import yaml
 from dying_run import Moment, run
 
+from recipes.checkpoints import flaws
 from rollouts.store import read_rollouts
 
 pytestmark = pytest.mark.engine
 
 STEPS = 8
+SFT_STEPS = 80
+"""Two of them are an epoch, so that checkpoint 27 lies within one and checkpoint 54 at the end of one."""
 OWN = '''
 class Fading:
     """Pays less the more often it was asked: a resumed run must know how often."""
@@ -45,9 +51,9 @@ def small(folder: Path, engine: str) -> dict[str, Any]:
     return {
         "recipe": "test",
         "scenes": {"train": 7, "validation": 2, "test": 3},
-        "policy": {"tiny": {"hidden_size": 32, "layers": 1, "heads": 1, "intermediate_size": 64}},
-        "sft": {"steps": 10, "save_every": 3, "batch_size": 2, "warmup_steps": 2},
-        "rollouts": {"engine": engine, "max_completion_tokens": 44, "max_model_tokens": 192},
+        "policy": {"tiny": {"hidden_size": 64, "layers": 1, "heads": 1, "intermediate_size": 128}},
+        "sft": {"steps": SFT_STEPS, "save_every": 27, "batch_size": 4, "warmup_steps": 10, "learning_rate": 1e-2},
+        "rollouts": {"engine": engine, "max_completion_tokens": 64, "max_model_tokens": 192},
         "rewards": {
             "terms": [{"reward": "critic", "scale": 5.0}, {"reward": "format"}, {"reward": f"{folder}/own.py:Fading"}]
         },
@@ -124,6 +130,7 @@ def test_the_uninterrupted_run_learns_samples_and_saves_as_the_comparison_needs(
     by_step = [{row["scene_id"] for row in training if row["step"] == step} for step in (0, 2, 4, 6)]
     assert all(len(ids) == 2 for ids in by_step) and len(set.union(*by_step)) < 8, "a second epoch was begun"
     assert len({row["completion_text"] for row in training}) > 8
+    assert len({row["reward"] for row in training if row["decode_error"] is None}) > 8, "there is something to learn"
     logged = [line["step"] for line in left["metrics"] if line["stage"] == "grpo" and "loss" in line]
     assert logged == list(range(1, STEPS + 1))
     sft = runs.folder / "whole" / "checkpoints" / "sft" / "model.safetensors"
@@ -146,15 +153,16 @@ def test_a_signal_within_a_batch_s_updates_ends_the_run_behind_them_and_it_resum
 
 
 MOMENTS: dict[str, tuple[Moment, ...]] = {
-    "SFT, before its first checkpoint": (("training_step", 3),),
-    "SFT, between checkpoints, in its second epoch": (("training_step", 7),),
+    "SFT, before its first checkpoint": (("training_step", 13),),
+    "SFT, after a checkpoint within an epoch": (("training_step", 40),),
+    "SFT, after a checkpoint at the end of one": (("training_step", 60),),
     "SFT is done, its folder not yet there": (("folder_gone", ("sft", 1)),),
     "evaluation before": (("rollouts_written", "before"),),
     "validation before the first step": (("rollouts_there", "validation-000000"),),
-    "before the first checkpoint": (("training_step", 10 + 5),),
+    "before the first checkpoint": (("training_step", SFT_STEPS + 5),),
     "half a checkpoint, the first": (("half_a_checkpoint", "checkpoint-4"),),
     "a checkpoint without its seal": (("unsealed", "checkpoint-4"),),
-    "between checkpoints": (("training_step", 10 + 2 * 4 + 3),),
+    "between checkpoints": (("training_step", SFT_STEPS + 2 * 4 + 3),),
     "half a line of metrics": (("half_a_metrics_line", 6),),
     "half a batch of rollouts": (("rollouts_written", "train-000006"),),
     "half a checkpoint, after a whole one": (("half_a_checkpoint", "checkpoint-8"),),
@@ -163,7 +171,7 @@ MOMENTS: dict[str, tuple[Moment, ...]] = {
     "the best policy being replaced": (("folder_gone", ("best", 2)),),
     "evaluation after": (("rollouts_there", "after"),),
     "twice: in training, and while the resumed run takes away what came after the checkpoint": (
-        ("training_step", 10 + 2 * 4 + 3),
+        ("training_step", SFT_STEPS + 2 * 4 + 3),
         ("cutting_on_resume", "grpo"),
     ),
 }
@@ -181,12 +189,52 @@ def test_a_run_killed_at_any_moment_resumes_exactly(runs: Runs, when: str) -> No
 
 @pytest.mark.slow
 def test_a_signal_in_sft_saves_it_and_it_resumes_exactly(runs: Runs) -> None:
-    assert runs.of("sft", ("sigterm_at_sft_step", 4)) == 75
+    assert runs.of("sft", ("sigterm_at_sft_step", 31)) == 75
     (checkpoint,) = (runs.folder / "sft" / "checkpoints" / "sft-trainer").glob("checkpoint-*")
-    assert checkpoint.name == "checkpoint-4"
+    assert checkpoint.name == "checkpoint-31"
     assert runs.of("sft", resume=True) == 0, runs.log("sft").read_text()
     # The lines of SFT are means over the steps since the last one, and there is one more.
     assert_same(runs.folder / "whole", runs.folder / "sft", leave_out="sft")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_the_disk_has_no_room_for_stops_the_run_with_a_message(runs: Runs) -> None:
+    """A limit on the size of files stands in for the disk: the weights fit, the optimizer's state does not."""
+    weights = runs.folder / "whole" / "checkpoints" / "best" / "model.safetensors"
+    assert runs.of("limited", ("no_file_larger_after", ("train-000006", weights.stat().st_size + 20_000))) == 1
+    log = runs.log("limited").read_text()
+    assert "RunError: could not write, a disk or quota is full" in log and "Traceback" not in log
+    assert "the last whole checkpoint is checkpoint-4. Make room and go on with --resume" in log
+    checkpoints = runs.folder / "limited" / "checkpoints" / "grpo-trainer"
+    assert flaws(checkpoints / "checkpoint-4") == [] and flaws(checkpoints / "checkpoint-8") == ["it was not finished"]
+    assert runs.of("limited", resume=True) == 0, runs.log("limited").read_text()
+    assert_same(runs.folder / "whole", runs.folder / "limited")
+
+
+@pytest.fixture
+def small_disk(runs: Runs, tmp_path: Path) -> Iterator[Path]:
+    """A file system with as much room as the whole run takes: too little for one more checkpoint on the way."""
+    room = sum(path.stat().st_blocks * 512 for path in (runs.folder / "whole").rglob("*"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", str(tmp_path)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.mark.slow
+def test_on_a_full_disk_the_last_checkpoint_is_left_and_with_more_room_the_run_goes_on(
+    runs: Runs, small_disk: Path
+) -> None:
+    out = small_disk / "run"
+    arguments = ["grpo", str(runs.config), "--out", str(out)]
+    assert run(arguments, runs.log("full")) == 1
+    log = runs.log("full").read_text()
+    assert "a disk or quota is full" in log and "the last whole checkpoint is checkpoint-4" in log, log
+    assert flaws(out / "checkpoints" / "grpo-trainer" / "checkpoint-4") == []
+    subprocess.run(["mount", "-o", "remount,size=100m", str(small_disk)], check=True)
+    assert run([*arguments, "--resume"], runs.log("full")) == 0, runs.log("full").read_text()
+    assert_same(runs.folder / "whole", out)
 
 
 @pytest.fixture(scope="module")

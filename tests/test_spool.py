@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ar1_rl.errors import ConfigError
 from ar1_rl.scenes.synthetic import generate_scenes
-from recipes.practice import practice_order
+from recipes.practice import check_enough, practice_order
 from recipes.spool import Picked, Spool
 
 
@@ -51,8 +51,10 @@ def test_every_batch_has_different_scenes_and_every_epoch_takes_each_at_most_onc
 ) -> None:
     if scenes < per_batch:
         with pytest.raises(ConfigError, match=f"got {per_batch}, allowed up to {scenes}"):
-            practice_order(scenes, per_batch, batches, seed)
+            check_enough(scenes, per_batch)
+        assert practice_order(scenes, per_batch, batches, seed) == []
         return
+    check_enough(scenes, per_batch)
     order = practice_order(scenes, per_batch, batches, seed)
     assert len(order) == batches * per_batch and set(order) <= set(range(scenes))
     epoch = scenes // per_batch * per_batch

@@ -96,20 +96,22 @@ def stream_scenes(
     shard: int = 0,
     shards: int = 1,
     skip: int = 0,
+    left_out: Counter[str] | None = None,
 ) -> Iterator[Scene]:
     """The scenes of `load_scenes` one after another: one shard of several, without its first `skip`.
 
     In memory is one scene, or the windows of one log. Synthetic scenes and those of a source of one's own go to the
     shards in turn, and of the latter every shard draws all; of real logs every shard has logs of its own.
 
-    The arguments are those of `load_scenes`, and so are the errors.
+    The arguments are those of `load_scenes`, and so are the errors; what is left out is counted in `left_out`, as far
+    as the scenes have been taken.
     """
     folder = _log_folder(
         source_name, root, split=split, stride_s=stride_s, annotate=annotate, held_out=held_out, on_bad_log=on_bad_log,
         count=count,
     )  # fmt: skip
     if folder is not None:
-        return islice(folder.stream(shard, shards), skip, None)
+        return islice(folder.stream(shard, shards, Counter() if left_out is None else left_out), skip, None)
     if is_spec(source_name):
         scenes = stream_own_scenes(source_name, split, arguments or {}, count)
         return islice(scenes, shard + skip * shards, None, shards)

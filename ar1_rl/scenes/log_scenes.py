@@ -43,19 +43,23 @@ class LogFolder:
         bare = sum(scene.reference is None for scene in scenes) if self.annotate else 0
         return scenes, skipped + Counter({NO_TRACE: bare} if bare else {})
 
-    def stream(self, shard: int, shards: int) -> Iterator[Scene]:
+    def stream(self, shard: int, shards: int, skipped: Counter[str]) -> Iterator[Scene]:
         """The same scenes one after another, those of every `shards`-th log; one log is in memory at a time.
 
-        With a `count` all logs are read once more before, since what a log gives depends on what the others have.
+        With a `count` all logs are read once more before, since what a log gives depends on what the others have. What
+        is left out is counted in `skipped`.
         """
-        paths = self._paths(Counter())
+        paths = self._paths(skipped)
         wanted: dict[str, int] | None = None
         if self.count is not None:
             counts = {episode: len(windows) for episode, windows in self._cut(paths, Counter()) if windows}
             wanted = shares(counts, self.count)
         own = dict(list(paths.items())[shard::shards])
-        for episode, windows in self._cut(own, Counter()):
-            yield from self._annotated(windows if wanted is None else spaced(windows, wanted.get(episode, 0)))
+        for episode, windows in self._cut(own, skipped):
+            for scene in self._annotated(windows if wanted is None else spaced(windows, wanted.get(episode, 0))):
+                if self.annotate and scene.reference is None:
+                    skipped[NO_TRACE] += 1
+                yield scene
 
     def _paths(self, skipped: Counter[str]) -> dict[str, Path]:
         """Episode -> path of every log of the split; further copies of a log are counted as skipped."""

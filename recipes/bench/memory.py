@@ -27,6 +27,7 @@ from rollouts.dialogue import Dialogue
 
 from ..corpus import load_corpus
 from ..grpo import PolicyTraining
+from ..ranks import ALONE
 from ..run_config import RunConfig
 from ..run_folder import RunFolder
 from ..sft import fine_tune, taught_rows
@@ -113,7 +114,7 @@ def measure(scenes: int, steps: int, engine: str) -> dict[str, Any]:
         with stages.stage(f"{scenes:,} scenes"):
             corpus = load_corpus(config, console, folder)
         with stages.stage(f"{scenes:,} traces to tokens"):
-            rows = taught_rows(_dialogue(policy, config), corpus.examples, folder, console)
+            rows = taught_rows(_dialogue(policy, config), corpus.examples, folder, console, ALONE.mark)
         spooled = len(rows)
         training = PolicyTraining(config, policy, corpus.rl, run, console)
         with stages.stage(f"{steps} steps of GRPO, {engine}"):
