@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,20 @@ import tiny
 from ar1_rl.errors import SceneError
 from ar1_rl.scenes.logs import DATA_ROOT_VARIABLE
 from ar1_rl.scenes.logs import data_root as find_data_root
+
+
+OF_A_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """TRL names itself rank 0 of 1 in the environment when vLLM is beside it; a later test's run would believe it."""
+    before = {name: os.environ[name] for name in OF_A_LAUNCHER if name in os.environ}
+    result = yield
+    for name in OF_A_LAUNCHER:
+        os.environ.pop(name, None)
+    os.environ.update(before)
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -440,9 +440,11 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 import torch
 import torch.distributed as distributed
+from accelerate import PartialState
 import test_trainer as cases
 
 torch.set_num_threads(1)
+PartialState(cpu=True, backend="gloo")
 rank = int(os.environ["RANK"])
 policy = cases.tiny_at(Path({policy!r}))
 parts = cases.RANKED_PARTS[cases.K * rank : cases.K * (rank + 1)]
