@@ -13,7 +13,6 @@ from ar1_rl.errors import SceneError
 from ar1_rl.scenes.logs import DATA_ROOT_VARIABLE
 from ar1_rl.scenes.logs import data_root as find_data_root
 
-
 OF_A_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 

@@ -353,8 +353,9 @@ def test_scenes_that_the_source_does_not_have_are_named(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "set", schema_version=[1], scene_id=["synthetic/train/0/3"], kept_as=["random"])
     raw = plain(None)
     raw["scenes"] |= {"curated": str(dataset)}
+    raw["grpo"] = {"steps": 2, "scenes_per_step": 1}
     corpus = load_corpus(check_config(RunConfig, raw, source="test"), QUIET)
-    assert [scene.id for scene in corpus.rl] == ["synthetic/train/0/3"] and not corpus.examples
+    assert [scene.id for scene in corpus.rl] == ["synthetic/train/0/3"] * 2 and not corpus.examples
     write_dataset(tmp_path / "set", schema_version=[1], scene_id=["synthetic/nowhere/0/3"], kept_as=["random"])
     with pytest.raises(SceneError, match="synthetic/nowhere/0/3"):
         load_corpus(check_config(RunConfig, raw, source="test"), QUIET)

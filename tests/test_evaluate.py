@@ -34,7 +34,7 @@ class ScriptedPolicy:
     def __post_init__(self) -> None:
         self.engine = self
 
-    def logprobs(self, prompts: object, completions: object) -> list[tuple[float, ...]]:
+    def logprobs(self, prompts: object, completions: object, progress: object) -> list[tuple[float, ...]]:
         return [(value, 0.0) for value in self.likelihoods]
 
     def rollouts(self, scenes: list, samples: list, *, run_seed: int, step: int, progress: object) -> list[Rollout]:
