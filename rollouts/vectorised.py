@@ -11,6 +11,7 @@ import importlib.util
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from ar1_rl.errors import MissingDependencyError
@@ -82,24 +83,32 @@ def open_engine(path: str, config: EngineConfig, dtype: str) -> VectorisedEngine
 def engine_defaults(config: EngineConfig, dtype: str) -> Iterator[None]:
     """While open, engines that TRL builds have our settings, for most of which TRL 1.16 has no argument.
 
-    On CPU the weights stay unpacked, or the next weight sync would find none.
+    On CPU the weights stay unpacked, or the next weight sync would find none, and noise is drawn once for requests with
+    a seed: vLLM 0.31 draws it for all and again for those (measured: 5 % of a step of the quickstart; same tokens).
     """
     import trl.generation.vllm_generation as generation
     import vllm.model_executor.layers.utils as layers
+    from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler
 
     build = generation.LLM
 
     def build_engine(*args: Any, **kwargs: Any) -> Any:
         return build(*args, **{**kwargs, **_settings(config, dtype)})
 
-    dispatch = layers.dispatch_cpu_unquantized_gemm
+    dispatch, draw = layers.dispatch_cpu_unquantized_gemm, TopKTopPSampler.forward_cpu
+
+    def draw_once(sampler: Any, logits: Any, generators: Any, k: Any, p: Any) -> Any:
+        return (sampler.forward_native if generators else partial(draw, sampler))(logits, generators, k, p)
+
     generation.LLM = build_engine
     layers.dispatch_cpu_unquantized_gemm = _keep_weight
+    TopKTopPSampler.forward_cpu = draw_once
     try:
         yield
     finally:
         generation.LLM = build
         layers.dispatch_cpu_unquantized_gemm = dispatch
+        TopKTopPSampler.forward_cpu = draw
 
 
 def _settings(config: EngineConfig, dtype: str) -> dict[str, Any]:

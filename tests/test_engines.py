@@ -91,3 +91,20 @@ def test_seeds_differ_by_run_step_scene_and_sample() -> None:
     seeds = {request_seed(r, t, s, k) for r in (0, 1) for t in (0, 1) for s in ("a", "b") for k in (0, 1)}
     assert len(seeds) == 16 and all(0 <= seed < 2**63 for seed in seeds)
     assert request_seed(0, 1, "a", 2) == request_seed(0, 1, "a", 2)
+
+
+def test_noise_drawn_once_for_requests_with_a_seed_is_that_of_vllm() -> None:
+    """`engine_defaults` takes vLLM's sampling for other machines on a CPU: the same tokens, half the noise."""
+    import torch
+    from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler
+
+    drawn = []
+    for name in ("forward_cpu", "forward_native"):
+        sampler = TopKTopPSampler("processed_logprobs")
+        generators = {row: torch.Generator().manual_seed(row) for row in range(64)}
+        logits = torch.randn(64, 500, generator=torch.Generator().manual_seed(0))
+        p = torch.full((64,), 0.9)
+        drawn.append([getattr(sampler, name)(logits.clone(), generators, None, p) for _ in range(20)])
+    tokens = [torch.stack([token for token, _ in draws]) for draws in drawn]
+    assert torch.equal(tokens[0], tokens[1]) and len(tokens[0].unique()) > 100
+    assert all(torch.equal(one[1], other[1]) for one, other in zip(*drawn, strict=True))
