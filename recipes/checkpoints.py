@@ -76,7 +76,7 @@ def flaws(checkpoint: Path, index: int = 0, count: int = 1) -> list[str]:
 
 
 def newest_whole(folder: Path, ranks: Ranks, say: Callable[[str], None]) -> Path | None:
-    """The last checkpoint in `folder` that can be loaded; later ones are removed, and why is said.
+    """The last checkpoint in `folder` that can be loaded; the others are removed, and of later ones is said why.
 
     All ranks call this together.
     """
@@ -84,6 +84,8 @@ def newest_whole(folder: Path, ranks: Ranks, say: Callable[[str], None]) -> Path
     for checkpoint in reversed(ranks.gather(found)):
         faults = ranks.gather(flaws(checkpoint, ranks.index, ranks.count))
         if not faults:
+            if ranks.first:
+                _remove_others(checkpoint)
             return checkpoint
         if ranks.first:
             say(f"{checkpoint.name} is not used and removed: {faults[0]}")
@@ -110,7 +112,8 @@ def checkpoint_callback(stage: str, parts: Sequence[Part], ranks: Ranks, resume_
             for part in parts:
                 part.load(resume_from, ranks.index)
 
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            # The last word before a save: validation, if there is one at this step, is over.
             if control.should_save:
                 ranks.mark(f"{stage} step {state.global_step}, checkpoint")
 
@@ -120,13 +123,17 @@ def checkpoint_callback(stage: str, parts: Sequence[Part], ranks: Ranks, resume_
                 part.save(checkpoint, ranks.index)
             seal(checkpoint, ranks)
             if ranks.first:
-                for older in in_order(checkpoint.parent):
-                    if older != checkpoint:
-                        # Without its seal first, or one that is half removed would look whole for a moment.
-                        (older / SEAL).unlink(missing_ok=True)
-                        shutil.rmtree(older)
+                _remove_others(checkpoint)
 
     return Checkpoints()
+
+
+def _remove_others(checkpoint: Path) -> None:
+    for other in in_order(checkpoint.parent):
+        if other != checkpoint:
+            # Without its seal first, or one that is half removed would look whole for a moment.
+            (other / SEAL).unlink(missing_ok=True)
+            shutil.rmtree(other)
 
 
 def _described(checkpoint: Path, name: str) -> tuple[str, dict[str, Any]]:

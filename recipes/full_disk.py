@@ -13,8 +13,15 @@ from ar1_rl.errors import RunError
 from .checkpoints import is_sealed
 
 NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-WORDS = ("No space left on device", "Disk quota exceeded", "File too large", "PytorchStreamWriter failed writing")
-"""Of errors that carry no number: those of safetensors, and of torch, which says no more than that it could not."""
+WORDS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "PytorchStreamWriter failed writing",
+    "unexpected pos",
+)
+"""Of errors that carry no number: those of safetensors, and of torch, which says no more than that it could not, or, of
+the error with which it closes the file, that less is written than it thought."""
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -75,6 +75,10 @@ def silence(trainer: Any) -> None:
     trainer.remove_callback(PrinterCallback)
 
 
+NOT_RESUMED = ("num_tokens",)
+"""Counts of TRL's SFTTrainer that begin at 0 again in a resumed run."""
+
+
 def step_callback(
     stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, note: str, window: int = 1
 ) -> TrainerCallback:
@@ -105,7 +109,11 @@ def step_callback(
         ) -> None:
             if logs and "train_runtime" not in logs and state.is_world_process_zero:
                 # A mean over nothing, as of a step in which no rollout was judged, is none.
-                known = {name: value for name, value in logs.items() if value is not None and isfinite(float(value))}
+                known = {
+                    name: value
+                    for name, value in logs.items()
+                    if value is not None and isfinite(float(value)) and not (stage == "sft" and name in NOT_RESUMED)
+                }
                 folder.append_metrics({"stage": stage, "step": state.global_step, **known})
                 if told := progress_note(known, note):
                     bar.advance(0, note=told)

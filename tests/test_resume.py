@@ -20,11 +20,11 @@ from rollouts.store import read_rollouts
 pytestmark = pytest.mark.engine
 
 STEPS = 8
-SFT_STEPS = 80
-"""Two of them are an epoch, so that checkpoint 27 lies within one and checkpoint 54 at the end of one."""
+SFT_STEPS = 200
+"""27 of them are an epoch, so that checkpoint 36 lies within one and checkpoint 54 at the end of one."""
 OWN = '''
-class Fading:
-    """Pays less the more often it was asked: a resumed run must know how often."""
+class Growing:
+    """Pays more the more often it was asked: a resumed run must know how often, and every validation finds the best."""
 
     needs, value_range = "text", (0.0, 1.0)
 
@@ -33,7 +33,7 @@ class Fading:
 
     def __call__(self, completion, scene):
         self.asked += 1
-        return len(completion.token_ids) % 5 / 5 / self.asked
+        return (0.9 + len(completion.token_ids) % 5 / 50) * min(self.asked / 200, 1.0)
 
     def state_dict(self):
         return {"asked": self.asked}
@@ -50,12 +50,15 @@ def small(folder: Path, engine: str) -> dict[str, Any]:
     (folder / "own.py").write_text(OWN)
     return {
         "recipe": "test",
-        "scenes": {"train": 7, "validation": 2, "test": 3},
+        "scenes": {"train": 7, "validation": 8, "test": 3},
         "policy": {"tiny": {"hidden_size": 64, "layers": 1, "heads": 1, "intermediate_size": 128}},
-        "sft": {"steps": SFT_STEPS, "save_every": 27, "batch_size": 4, "warmup_steps": 10, "learning_rate": 1e-2},
+        "sft": {
+            "steps": SFT_STEPS, "save_every": 18, "batch_size": 4, "warmup_steps": 10, "learning_rate": 5e-3,
+            "pretrain_scenes": 101,
+        },
         "rollouts": {"engine": engine, "max_completion_tokens": 64, "max_model_tokens": 192},
         "rewards": {
-            "terms": [{"reward": "critic", "scale": 5.0}, {"reward": "format"}, {"reward": f"{folder}/own.py:Fading"}]
+            "terms": [{"reward": "critic", "scale": 5.0}, {"reward": "format"}, {"reward": f"{folder}/own.py:Growing", "weight": 9.0}]
         },
         "grpo": {
             "steps": STEPS, "evaluate_every": 4, "updates_per_batch": 2, "rollouts_per_pass": 4, "scenes_per_step": 2,
@@ -125,7 +128,7 @@ def assert_same(one: Path, other: Path, leave_out: str = "") -> None:
 def test_the_uninterrupted_run_learns_samples_and_saves_as_the_comparison_needs(runs: Runs) -> None:
     left = left_behind(runs.folder / "whole")
     training = [row for row in left["rollouts"] if row["step"] >= 0 and row["policy_version"].startswith("step-")]
-    training = [row for row in training if row["reward"] is not None and "Fading" in row]
+    training = [row for row in training if row["reward"] is not None and "Growing" in row]
     assert sorted({row["step"] for row in training}) == [0, 2, 4, 6], "two updates on each batch"
     by_step = [{row["scene_id"] for row in training if row["step"] == step} for step in (0, 2, 4, 6)]
     assert all(len(ids) == 2 for ids in by_step) and len(set.union(*by_step)) < 8, "a second epoch was begun"
