@@ -58,7 +58,10 @@ def small(folder: Path, engine: str) -> dict[str, Any]:
         },
         "rollouts": {"engine": engine, "max_completion_tokens": 64, "max_model_tokens": 192},
         "rewards": {
-            "terms": [{"reward": "critic", "scale": 5.0}, {"reward": "format"}, {"reward": f"{folder}/own.py:Growing", "weight": 9.0}]
+            "terms": [
+                {"reward": "critic", "scale": 5.0}, {"reward": "format"},
+                {"reward": f"{folder}/own.py:Growing", "weight": 9.0},
+            ]
         },
         "grpo": {
             "steps": STEPS, "evaluate_every": 4, "updates_per_batch": 2, "rollouts_per_pass": 4, "scenes_per_step": 2,
