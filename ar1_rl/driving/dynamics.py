@@ -80,10 +80,18 @@ def _check_period(dt_s: float) -> None:
 def to_start_frame(poses_BTx3: np.ndarray, start_B3: np.ndarray) -> np.ndarray:
     """Poses seen from one start pose per batch member; yaw in [-pi, pi]."""
     cos, sin = np.cos(start_B3[:, None, 2]), np.sin(start_B3[:, None, 2])
-    dx, dy = poses_BTx3[..., 0] - start_B3[:, None, 0], poses_BTx3[..., 1] - start_B3[:, None, 1]
-    yaw = poses_BTx3[..., 2] - start_B3[:, None, 2]
-    yaw -= 2.0 * np.pi * np.round(yaw / (2.0 * np.pi))
-    return np.stack([cos * dx + sin * dy, cos * dy - sin * dx, yaw], axis=-1)
+    dx, dy, yaw = (poses_BTx3[..., axis] - start_B3[:, None, axis] for axis in range(3))
+    local_BTx3 = np.empty(poses_BTx3.shape, np.result_type(poses_BTx3, start_B3))
+    local_BTx3[..., 0] = cos * dx + sin * dy
+    local_BTx3[..., 1] = cos * dy - sin * dx
+    local_BTx3[..., 2] = yaw - 2.0 * np.pi * np.round(yaw / (2.0 * np.pi))
+    return local_BTx3
+
+
+def unwrapped(yaw_BT: np.ndarray) -> np.ndarray:
+    """Yaw [rad] without jumps of a full turn; numpy's `unwrap` takes its time also where there are none."""
+    jumps = np.abs(np.diff(yaw_BT, axis=1)).max(initial=0.0) >= np.pi
+    return np.unwrap(yaw_BT, axis=1) if jumps else yaw_BT
 
 
 def integrate(
@@ -124,7 +132,7 @@ def fit_history(history_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoothi
     """Speed [m/s] at every pose of the history, [B, T]."""
     _check_period(dt_s)
     history_BTx3, smoothing = check_poses(history_BTx3, "history"), smoothing or Smoothing()
-    yaw_BS = np.unwrap(history_BTx3[..., 2], axis=1)
+    yaw_BS = unwrapped(history_BTx3[..., 2])
     steps_BT2 = np.diff(history_BTx3[..., :2], axis=1)
     chunks = [
         _fit_speed(steps_BT2[i : i + _BATCH], yaw_BS[i : i + _BATCH], None, dt_s, smoothing)
@@ -176,7 +184,7 @@ def _fit_chunk(local_BTx3: np.ndarray, speed_B: np.ndarray, dt_s: float, smoothi
     steps = local_BTx3.shape[1]
     dtype, start_B1 = local_BTx3.dtype, np.zeros((len(local_BTx3), 1))
     follow_yaw = smoother(steps, 3, smoothing.yaw_weight, smoothing.yaw_ridge, dt_s, True)
-    yaw_BS = np.concatenate([start_B1, np.unwrap(local_BTx3[..., 2], axis=1) @ follow_yaw], axis=1).astype(dtype)
+    yaw_BS = np.concatenate([start_B1, unwrapped(local_BTx3[..., 2]) @ follow_yaw], axis=1).astype(dtype)
     steps_BT2 = np.diff(local_BTx3[..., :2], axis=1, prepend=np.zeros((), dtype))
     speed_BS = _fit_speed(steps_BT2, yaw_BS, speed_B, dt_s, smoothing)
     follow = smoother(steps, 2, smoothing.acceleration_weight, smoothing.acceleration_ridge, dt_s, False)
