@@ -116,6 +116,8 @@ def _learning(config: RunConfig, mix: Mix) -> dict[str, str]:
 def _sharding(config: RunConfig) -> str:
     if config.deepspeed is None:
         return "all training state on each"
+    if config.launch.ranks == 1:
+        return "DeepSpeed has nothing to divide"
     divided = ("optimizer state", "and gradients", "and parameters")[: config.zero_stage]
     return f"DeepSpeed divides {' '.join(divided)}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 
-from ar1_rl.driving import Scene
+from ar1_rl.driving import SPECIAL_TOKENS, Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.policy.config import codec_by_name
 
@@ -66,7 +66,8 @@ def _lengths(config: RunConfig, longest: int, how: str, size: ModelSize | None) 
         "completion tokens": f"{rollouts.max_completion_tokens}: {codec.tokens_per_future} of the trajectory, "
         f"{DELIMITERS} that delimit it, {reasoning} for reasoning",
         "model tokens": f"{rollouts.max_model_tokens}" + ("" if positions is None else f" of {positions:,} positions"),
-        "policy tokens": f"{codec.vocabulary_size} of the codec {codec.name}",
+        "policy tokens": f"{codec.vocabulary_size + len(SPECIAL_TOKENS)}: {codec.vocabulary_size} of the codec "
+        f"{codec.name}, {len(SPECIAL_TOKENS)} that delimit",
     }
 
 
@@ -83,8 +84,7 @@ def _memory(config: RunConfig, size: ModelSize) -> dict[str, str]:
 
 def _stage(config: RunConfig, state: State, engine: Sampling | None, gpu_bytes: int | None) -> str:
     place = "in each process" if gpu_bytes is None else "on each GPU"
-    source = "DeepSpeed's estimator" if config.deepspeed is not None else "weights, gradients, Adam"
-    parts = [f"{place} {told(state.gpu_bytes)} of training state ({source})"]
+    parts = [f"{place} {told(state.gpu_bytes)} of training state ({_source(config)})"]
     taken = state.gpu_bytes
     if engine is not None:
         taken += engine.gpu_bytes
@@ -97,6 +97,13 @@ def _stage(config: RunConfig, state: State, engine: Sampling | None, gpu_bytes: 
     if state.host_bytes:
         parts.append(f"in the memory of each machine {told(state.host_bytes)}")
     return "; ".join(parts)
+
+
+def _source(config: RunConfig) -> str:
+    if config.deepspeed is None:
+        return "weights, gradients, Adam"
+    half = "" if config.policy.dtype == "bfloat16" else ", which reckons with weights of 16 bits; these have 32"
+    return f"DeepSpeed's estimator{half}"
 
 
 def _left(config: RunConfig, taken: int, gpu_bytes: int) -> str:

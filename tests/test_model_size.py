@@ -266,12 +266,12 @@ def test_an_unknown_model_type_is_refused() -> None:
 
 
 def test_a_misspelt_line_of_an_architecture_is_refused_rather_than_left_out() -> None:
-    with pytest.raises(ConfigError, match="qwen3 has no num_hiden_layers; allowed: .*num_hidden_layers"):
+    with pytest.raises(ConfigError, match=r"qwen3 has no num_hiden_layers; allowed: .*num_hidden_layers"):
         model_size(config_of(path="nobody/nothing", architecture={"model_type": "qwen3", "num_hiden_layers": 2}), None)
 
 
 def test_a_line_of_another_type_is_refused() -> None:
-    with pytest.raises(ConfigError, match="policy.architecture: .*hidden_size"):
+    with pytest.raises(ConfigError, match=r"policy\.architecture: .*hidden_size"):
         model_size(recorded(hidden_size="many"), None)
 
 

