@@ -29,13 +29,14 @@ def build(
     parts: Parts | None = None,
     reasonings: int | None = None,
     first: int = 0,
+    trained: dict[str, Any] | None = None,
     **grpo: Any,
 ) -> Any:
     """A trainer whose rollouts are fixed references, and whose rewards are given by row number.
 
     With `parts`, the rewards of reasoning and trajectory apart, a rollout is its reference's first words, as many as
     `reasonings` says, the closing token, and the other words as if they were a trajectory. Rows are numbered from
-    `first` on.
+    `first` on. `trained` are keys of the policy's config.
     """
     import torch
     from datasets import Dataset
@@ -43,13 +44,15 @@ def build(
 
     from ar1_rl.grpo.config import GrpoConfig
     from ar1_rl.grpo.trainer import PolicyTrainer
-    from recipes.grpo import grpo_arguments
+    from ar1_rl.policy.config import PolicyConfig
+    from recipes.grpo import adapters, grpo_arguments
     from recipes.run_config import RolloutsConfig, RunConfig
     from rewards.loading import MixConfig, TermConfig
 
     torch.manual_seed(0)
     config = RunConfig(
         recipe="test",
+        policy=PolicyConfig(**(trained or {})),
         rewards=MixConfig(terms=(TermConfig(reward="format"),)),
         grpo=GrpoConfig(steps=1, scenes_per_step=2, samples_per_scene=K, max_grad_norm=1e9, **grpo),
         rollouts=RolloutsConfig(engine="transformers"),
@@ -83,6 +86,7 @@ def build(
         ),
         processing_class=dialogue.tokenizer,
         rollout_func=roll,
+        peft_config=adapters(config),
         policy_config=config.grpo,
         part_rewards=None if parts is None else lambda: parts,
         reasoning_end=closing,
@@ -235,6 +239,27 @@ def test_the_paper_s_loss_has_the_gradient_of_eq_10_written_out_on_the_model(
             (-0.5 * weight * (logprobs.sum() - kl_coef * kl)).backward()
     plain = torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
     assert (ours - plain).norm() < 1e-4 * plain.norm()
+
+
+def test_adapters_learn_the_same_where_activations_are_computed_again(tiny_policy: TinyPolicy, tmp_path: Path) -> None:
+    """Frozen weights pass no gradient on by themselves: without care nothing at all would be learnt."""
+    import torch
+
+    from ar1_rl.policy.config import LoraConfig
+
+    given: dict[int, float | None] = {i: float(i % 5) for i in range(8)}
+    moved, norms = {}, {}
+    for again in (False, True):
+        keys = {"lora": LoraConfig(rank=2), "gradient_checkpointing": again}
+        trainer = build(tiny_policy, given, tmp_path / str(again), trained=keys)
+        trainer.train()
+        assert trainer.model.is_gradient_checkpointing is again
+        parts = [p.detach().flatten() for n, p in trainer.model.named_parameters() if "lora_B" in n]
+        moved[again] = torch.cat(parts)
+        norms[again] = trainer.state.log_history[0]["grad_norm"]
+    assert norms[False] == pytest.approx(norms[True], rel=1e-5)
+    assert moved[False].abs().max() > 0.0, "B begins with zeros"
+    assert torch.allclose(moved[False], moved[True], rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("scale", ["group", "batch", "none"])
