@@ -1,6 +1,6 @@
 """What a second process brings, and what ZeRO-2 and ZeRO-3 save: whole GRPO steps with vLLM, throughput and memory.
 
-Run `python -m recipes.bench.sharding [--steps 6] [--repeats 3] [--hidden 384] [--layers 6] [--only NAME ...]
+Run `python -m recipes.bench.sharding [--steps 5] [--repeats 3] [--hidden 256] [--layers 4] [--only NAME ...]
 [--out FOLDER] [--json]`. All ways train the same untrained decoder on the same scenes with the same seeds, so they have
 the same work, and they use the same cores. They are run in turn, `repeats` times. What is finished in `--out` is taken
 as it is, so the command may be stopped and given again. A step lasts from one batch of rollouts on disk to the next;
@@ -266,10 +266,10 @@ def show(result: Mapping[str, Any], console: Console) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Throughput and memory of runs in one and two processes.")
-    parser.add_argument("--steps", type=int, default=6, help="of each run, at least 3")
+    parser.add_argument("--steps", type=int, default=5, help="of each run, at least 3")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each way, of which the median counts")
-    parser.add_argument("--hidden", type=int, default=384, help="hidden size of the policy, a multiple of 64")
-    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--hidden", type=int, default=256, help="hidden size of the policy, a multiple of 64")
+    parser.add_argument("--layers", type=int, default=4)
     parser.add_argument(
         "--only", nargs="+", default=list(WAYS), choices=list(WAYS), metavar="NAME", help=", ".join(WAYS)
     )
