@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from ar1_rl.driving import SPECIAL_TOKENS, Scene
 from ar1_rl.errors import ConfigError
@@ -16,6 +17,12 @@ from .run_config import RunConfig
 
 DELIMITERS = 4
 """Tokens of a completion beside its reasoning and its trajectory."""
+Stage = Literal["SFT", "GRPO"]
+SMALLER: Mapping[Stage, str] = {
+    "SFT": "It trains all weights, also where GRPO trains adapters",
+    "GRPO": "policy.lora trains fewer, and rollouts.gpu_memory_share is what vLLM takes",
+}
+"""What decides how much a stage takes."""
 
 
 def rows(config: RunConfig, scenes: Sequence[Scene]) -> dict[str, str]:
@@ -76,13 +83,13 @@ def _memory(config: RunConfig, size: ModelSize) -> dict[str, str]:
         return {"memory": "no estimate: it is DeepSpeed's, which is not installed"}
     gpu_bytes = gpu_memory(config)
     engine = sampling(config, size, gpu_bytes)
-    stages = {"memory in GRPO": _stage(config, grpo_state(config, size), engine, gpu_bytes)}
+    stages = {"memory in GRPO": _stage("GRPO", config, grpo_state(config, size), engine, gpu_bytes)}
     if config.sft is not None:
-        stages = {"memory in SFT": _stage(config, sft_state(config, size), None, gpu_bytes), **stages}
+        stages = {"memory in SFT": _stage("SFT", config, sft_state(config, size), None, gpu_bytes), **stages}
     return stages
 
 
-def _stage(config: RunConfig, state: State, engine: Sampling | None, gpu_bytes: int | None) -> str:
+def _stage(stage: Stage, config: RunConfig, state: State, engine: Sampling | None, gpu_bytes: int | None) -> str:
     place = "in each process" if gpu_bytes is None else "on each GPU"
     parts = [f"{place} {told(state.gpu_bytes)} of training state ({_source(config)})"]
     taken = state.gpu_bytes
@@ -93,7 +100,7 @@ def _stage(config: RunConfig, state: State, engine: Sampling | None, gpu_bytes: 
             f"sequences of {config.rollouts.max_model_tokens} tokens)"
         )
     if gpu_bytes is not None:
-        parts.append(f"{_left(config, taken, gpu_bytes)} of {told(gpu_bytes)} left for activations")
+        parts.append(f"{_left(stage, taken, gpu_bytes)} of {told(gpu_bytes)} left for activations")
     if state.host_bytes:
         parts.append(f"in the memory of each machine {told(state.host_bytes)}")
     return "; ".join(parts)
@@ -106,13 +113,12 @@ def _source(config: RunConfig) -> str:
     return f"DeepSpeed's estimator{half}"
 
 
-def _left(config: RunConfig, taken: int, gpu_bytes: int) -> str:
+def _left(stage: Stage, taken: int, gpu_bytes: int) -> str:
     if taken < gpu_bytes:
         return told(gpu_bytes - taken)
     raise ConfigError(
-        f"the run does not fit: training state and vLLM take {told(taken)} of each GPU, which has {told(gpu_bytes)}. "
-        f"Fewer are trained with policy.lora; with deepspeed ({', '.join(sharding.names())}) and more launch.processes "
-        "each GPU has a part; rollouts.gpu_memory_share is vLLM's"
+        f"{stage} does not fit: it takes {told(taken)} of each GPU, which has {told(gpu_bytes)}. {SMALLER[stage]}; "
+        f"with deepspeed ({', '.join(sharding.names())}) and more launch.processes each GPU has a part"
     )
 
 

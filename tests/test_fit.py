@@ -114,7 +114,7 @@ def test_a_run_that_does_not_fit_is_refused_with_what_to_change(scenes: list[Sce
     with pytest.raises(ConfigError) as caught:
         fit.rows(gpu(4 / 1024, rollouts=narrow), scenes)
     message = str(caught.value)
-    assert "does not fit: training state and vLLM take 6.1 MiB of each GPU, which has 4.0 MiB" in message
+    assert "GRPO does not fit: it takes 6.1 MiB of each GPU, which has 4.0 MiB" in message
     assert "policy.lora" in message and "zero2, zero3, zero3_offload" in message and "gpu_memory_share" in message
 
 
@@ -123,7 +123,7 @@ def test_sft_that_does_not_fit_is_refused_although_grpo_would(scenes: list[Scene
     policy = {**NOT_HERE, "lora": {"rank": 1}}
     rollouts = {"max_model_tokens": 256, "gpu_memory_share": 0.6}
     assert "left for activations" in fit.rows(gpu(2 / 1024, policy=policy, rollouts=rollouts), scenes)["memory in GRPO"]
-    with pytest.raises(ConfigError, match=r"take 2\.5 MiB of each GPU, which has 2\.0 MiB"):
+    with pytest.raises(ConfigError, match=r"SFT does not fit: it takes 2\.5 MiB of each GPU, which has 2\.0 MiB"):
         fit.rows(gpu(2 / 1024, policy=policy, rollouts=rollouts, sft={}), scenes)
 
 

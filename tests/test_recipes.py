@@ -247,12 +247,25 @@ def test_a_recipe_is_taken_to_other_machines_with_a_flag(
     assert rows(shown)["passes a step"] == f"{passes} rollouts on each rank"
 
 
-def test_a_model_that_does_not_fit_is_refused_before_anything_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
-    """SFT trains all of Qwen3-8B: 20 bytes of 8.22 G, 153.2 GiB, and not 22.5."""
-    words = ["grpo", "qwen3_8b_zero3", "--processes", "1", "--deepspeed", "zero2", "launch.gpu_memory_gib=22.5"]
-    offline = ["rewards.terms.1.arguments={}", "rollouts.gpu_memory_share=0.9"]
-    assert main([*words, *offline, "--dry-run"]) == 2
-    assert "take 153.2 GiB of each GPU, which has 22.5 GiB" in " ".join(capsys.readouterr().out.split())
+def test_a_model_that_does_not_fit_is_refused_before_anything_is_loaded() -> None:
+    """The example of the docs: SFT trains all of Qwen3-4B, 20 bytes of 4,032,723,456, 75.1 GiB, and not 22.5."""
+    (example,) = re.findall(r"^ar1-rl (grpo .*Qwen3-4B.*) --dry-run$", DOCS.read_text(), re.MULTILINE)
+    code, shown = dry(shlex.split(example))
+    told = "SFT does not fit: it takes 75.1 GiB of each GPU, which has 22.5 GiB"
+    assert code == 2 and told in " ".join(shown.split())
+    assert told in DOCS.read_text()
+
+
+def test_the_example_of_the_docs_fits_on_four_gpus() -> None:
+    """SFT: 4 x 399.2 M of the embeddings and 18 x 4.03 G / 4. GRPO: 4 x 399.2 M, 2 x 4.03 G / 4, 18 x 33 M of adapters
+    / 4, in all 3.50 GiB, and half of 22.5 for vLLM."""
+    (example,) = re.findall(r"^ar1-rl (grpo .*Qwen3-4B.*) --dry-run$", DOCS.read_text(), re.MULTILINE)
+    more = "--processes 4 --deepspeed zero3 rollouts.gpu_memory_share=0.5"
+    assert more in DOCS.read_text()
+    code, shown = dry(shlex.split(f"{example} {more}"))
+    assert code == 0, shown
+    assert rows(shown)["memory in SFT"].startswith("on each GPU 18.4 GiB of training state")
+    assert "7.7 GiB of 22.5 GiB left for activations" in rows(shown)["memory in GRPO"], "14.8 are taken"
 
 
 # docs
