@@ -111,7 +111,8 @@ def run(raw: Mapping[str, Any], folder: Path) -> Run:
         shutil.rmtree(folder, ignore_errors=True)
         taken = json.dumps(asdict(_run(raw, folder)))
         measured.write_text(taken)
-    return Run(**{name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(measured.read_text()).items()})
+    found = json.loads(measured.read_text())
+    return Run(tuple(found["step_s"]), found["tokens_per_step"], tuple(found["peak_mib"]))
 
 
 def _run(raw: Mapping[str, Any], folder: Path) -> Run:
