@@ -1,9 +1,9 @@
 """Pickles of plain data: containers, numbers, text and numpy arrays of numbers; anything else is refused by name.
 
-A pickle is a program that may call whatever it can name. Here it can name nothing but the few functions by which numpy
-rebuilds arrays, and in their place it is given stand-ins that check what they are asked for; no class and no function
-of numpy's own reaches it. Before it runs, its opcodes are read through: only those that build plain data are allowed,
-and no length may exceed the file, since the interpreter would set aside the memory first.
+A pickle is a program that may call whatever it can name. Here it can name nothing but sets and the few functions by
+which numpy rebuilds arrays, and in their place it is given stand-ins that check what they are asked for; no class and
+no function of numpy's own reaches it. Before it runs, its opcodes are read through: only those that build plain data
+are allowed, and no length may exceed the file, since the interpreter would set aside the memory first.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ OPCODES = frozenset(
     "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT "
     "SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8 SHORT_BINSTRING BINSTRING "
     "EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 TUPLE EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET "
-    "ADDITEMS FROZENSET BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD".split()
+    "ADDITEMS FROZENSET BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD".split()  # noqa: SIM905 (one name a line otherwise)
 )
-"""Without INST, OBJ, NEWOBJ and NEWOBJ_EX (make objects), EXT* and *PERSID (name things outside), and texts of numbers."""
+"""Without INST, OBJ, NEWOBJ, NEWOBJ_EX (make objects), EXT* and *PERSID (name things outside), and texts of numbers."""
 NESTING = ("TUPLE1", "TUPLE2", "TUPLE3", "TUPLE", "FROZENSET")
 DEEPEST = 50
 """Python overruns its own stack over the hash of a tuple in a tuple in a tuple, a million times; arrays need 3."""
@@ -53,8 +53,19 @@ def load(path: Path) -> Any:
         raise SceneError(
             f"{path}: refused: {error}; only containers, numbers, text and numpy arrays of numbers are unpickled"
         ) from error
-    except (pickle.UnpicklingError, EOFError, MemoryError, LookupError, StopIteration, AttributeError, TypeError, ValueError) as error:
-        raise SceneError(f"{path}: cannot be read as a pickle ({error}); it may be truncated, fetch it again") from error
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        MemoryError,
+        LookupError,
+        StopIteration,
+        AttributeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise SceneError(
+            f"{path}: cannot be read as a pickle ({error}); it may be truncated, fetch it again"
+        ) from error
 
 
 class _RefusedError(Exception):
@@ -180,7 +191,19 @@ class _DType:
         return _NumberType(code)
 
 
-_STAND_INS: dict[str, Any] = {"numpy.ndarray": "numpy.ndarray", "numpy.dtype": _DType()}
+class _Set:
+    __slots__ = ()
+
+    def __call__(self, items: Any) -> set[Any]:
+        return set(items)
+
+
+_STAND_INS: dict[str, Any] = {
+    "numpy.ndarray": "numpy.ndarray",
+    "numpy.dtype": _DType(),
+    "builtins.set": _Set(),  # in protocol 3; later ones have an opcode for it
+    "__builtin__.set": _Set(),
+}
 for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
     _STAND_INS[f"{_core}.multiarray._reconstruct"] = _Reconstruct()
     _STAND_INS[f"{_core}.multiarray.scalar"] = _Scalar()

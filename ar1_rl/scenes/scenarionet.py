@@ -37,7 +37,7 @@ NUSCENES_EGO_SIZE_M = (4.084, 1.73)
 NUSCENES_EGO_CENTER_AHEAD_M = 1.385
 """Renault Zoe: half the length less the rear overhang of 0.657 m."""
 CENTER_AHEAD_PER_LENGTH = 0.28
-"""Of other cars: from the rear axle to the box centre as a share of the length, as of the cars of Argoverse and KITTI."""
+"""Of other cars: from the rear axle to the box centre as a share of the length, as in Argoverse and KITTI."""
 
 KINDS = {
     "vehicle.truck": "truck",

@@ -76,7 +76,8 @@ def drawn_at(
     known yet, so the box goes on as it came to the keyframe; what the track had in between is left out.
 
     Args:
-        times_s_N, poses_N3: the track, interpolated.
+        times_s_N: of the track, interpolated.
+        poses_N3: likewise.
         drawn_s_K: the keyframes.
         moments_s_K: a moment for each, at it or a little later.
     """
