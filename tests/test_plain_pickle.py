@@ -7,6 +7,7 @@ import pickle
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,7 @@ def array_pickle(rebuilt: bytes, state: bytes = b"") -> bytes:
 
 RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 NDARRAY = b"cnumpy\nndarray\n"
+EMPTY = RECONSTRUCT + NDARRAY + b"K\x00\x85C\x01b\x87R"
 DTYPE = b"cnumpy\ndtype\n\x8c\x02f8\x89\x88\x87R"
 
 
@@ -132,13 +134,13 @@ DTYPE = b"cnumpy\ndtype\n\x8c\x02f8\x89\x88\x87R"
     ("data", "words"),
     [
         # _reconstruct(ndarray, (2**31 - 1, 2**31 - 1), b"b") would ask for 4 EB.
-        (RECONSTRUCT + NDARRAY + b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86C\x01b\x87R", r"refused: numpy's _reconstruct"),
+        (RECONSTRUCT + NDARRAY + b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86C\x01b\x87R", "refused: numpy's _reconstruct"),
         # The pickle's way to the same by the state: an array of that shape with 8 bytes.
         (
-            RECONSTRUCT + NDARRAY + b"K\x00\x85C\x01b\x87R(K\x01J\xff\xff\xff\x7f\x85" + DTYPE + b"\x89C\x0812345678tb",
+            EMPTY + b"(K\x01J\xff\xff\xff\x7f\x85" + DTYPE + b"\x89C\x0812345678tb",
             r"an array of shape \(2147483647,\) and type float64 with 8 bytes",
         ),
-        (RECONSTRUCT + NDARRAY + b"K\x00\x85C\x01b\x87R(K\x01J\xff\xff\xff\xff\x85" + DTYPE + b"\x89C\x00tb", r"shape \(-1,\)"),
+        (EMPTY + b"(K\x01J\xff\xff\xff\xff\x85" + DTYPE + b"\x89C\x00tb", r"shape \(-1,\)"),
         # BUILD on a function or a class would set their attributes.
         (RECONSTRUCT + b"}\x8c\x08__call__K\x01sb", "cannot be read as a pickle"),
         (RECONSTRUCT + b"N}\x8c\x08__call__K\x01s\x86b", "cannot be read as a pickle"),
@@ -212,7 +214,5 @@ def test_a_pickle_with_changed_bytes_is_read_or_refused_and_nothing_else(tmp_pat
     good = bytearray(pickle.dumps({"a": ARRAYS["poses"], "b": [(1.5, "x"), np.float64(2.0)]}, 4))
     for _ in range(data.draw(st.integers(1, 4))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(SceneError):
         loaded(tmp_path_factory.getbasetemp(), bytes(good))
-    except SceneError:
-        pass

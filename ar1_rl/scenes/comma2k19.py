@@ -18,7 +18,7 @@ import numpy as np
 from ar1_rl.driving.trajectory import wrap_angle
 from ar1_rl.errors import SceneError
 
-from .logs import Log, LogSource
+from .logs import Log, LogSource, check_times
 from .rigs import behind, first_not_finite, rotations, yaws
 
 POSES = "global_pose"
@@ -57,6 +57,7 @@ def read(folder: Path) -> Log:
     counts = {name: len(array) for name, array in arrays.items()}
     if len(set(counts.values())) > 1:
         raise SceneError(f"{folder / POSES}: the arrays have different lengths: {counts}")
+    check_times(folder, times_s_N)
     local_33 = east_north_up(position_N3[0])
     moved_N3 = (position_N3 - position_N3[0]) @ local_33.T
     velocity_N3 = arrays["frame_velocities"] @ local_33.T

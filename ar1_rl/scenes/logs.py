@@ -97,9 +97,7 @@ class Log:
         bad = np.flatnonzero(~np.isfinite(self.poses_N3).all(axis=1) | ~np.isfinite(self.times_s_N))
         if len(bad):
             raise SceneError(f"{self.path}: {len(bad)} ego poses are not finite, the first is number {bad[0]}")
-        back = np.flatnonzero(np.diff(self.times_s_N) <= 0.0)
-        if len(back):
-            raise SceneError(f"{self.path}: time does not increase after ego pose number {back[0]}")
+        check_times(self.path, self.times_s_N)
 
     @property
     def episode(self) -> str:
@@ -125,6 +123,13 @@ class LogSource:
     """Raises SceneError naming file and reason."""
     layout: str
     """The files it looks for, for messages."""
+
+
+def check_times(path: str | Path, times_s_N: np.ndarray) -> None:
+    """Raises SceneError where the times of the ego's poses do not increase strictly."""
+    back = np.flatnonzero(np.diff(times_s_N) <= 0.0)
+    if len(back):
+        raise SceneError(f"{path}: time does not increase after ego pose number {back[0]}")
 
 
 def data_root(root: str | Path | None = None) -> Path:

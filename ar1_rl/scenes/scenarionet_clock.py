@@ -22,10 +22,11 @@ LEAST_STEP_M = 0.2
 """Steps shorter than this (2 m/s) are not looked at: a lost message then moves the ego by less than 4 cm."""
 NEIGHBOURS = 3
 """On each side; the step that is right is their median."""
-CLOSE = 0.1
-"""A step is longer by so many lost messages, to within this share of it: half a message."""
+SHORTER = 0.1
+MOST_LOST = 3
 SEAM_TICKS = 20
-"""The seam lies in the last two seconds."""
+"""In the last two seconds, a step that is shorter by more than this share, or longer by more than so many messages, is
+the seam. One that is only a little longer reads as lost messages, and the poses behind it stay up to 0.06 s off."""
 
 
 def mended(poses_N3: np.ndarray) -> tuple[np.ndarray, int]:
@@ -39,9 +40,8 @@ def mended(poses_N3: np.ndarray) -> tuple[np.ndarray, int]:
     step_N = _forward_steps(poses_N3)
     usual_N = _usual(step_N)
     longer_N = np.where(usual_N >= LEAST_STEP_M, step_N / np.maximum(usual_N, LEAST_STEP_M) - 1.0, 0.0)
-    share = LOST_S / TICK_S
-    lost_N = np.maximum(np.round(longer_N / share), 0.0)
-    odd_N = np.flatnonzero(np.abs(longer_N - share * lost_N) > CLOSE)
+    lost_N = np.maximum(np.round(longer_N * TICK_S / LOST_S), 0.0)
+    odd_N = np.flatnonzero((longer_N < -SHORTER) | (lost_N > MOST_LOST))
     odd_N = odd_N[odd_N >= len(step_N) - SEAM_TICKS]
     seam = int(odd_N[0]) if len(odd_N) else None
     count = len(poses_N3) if seam is None else seam + 1
