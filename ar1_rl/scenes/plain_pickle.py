@@ -31,7 +31,7 @@ OPCODES = frozenset((
     "BUILD",
 ))
 # fmt: on
-"""Not INST, OBJ, NEWOBJ, NEWOBJ_EX (they make objects), EXT*, *PERSID (they name things outside), nor numbers as text."""
+"""Not INST, OBJ, NEWOBJ and NEWOBJ_EX (make objects), EXT* and *PERSID (name things outside), nor numbers as text."""
 NESTING = ("TUPLE1", "TUPLE2", "TUPLE3", "TUPLE", "FROZENSET")
 DEEPEST = 50
 """Python overruns its own stack over the hash of a tuple in a tuple in a tuple, a million times; arrays need 3."""
