@@ -190,8 +190,10 @@ def data() -> Check:
     counts = {name: len(source.find(folder)) for name, source in LOG_SOURCES.items()}
     if not any(counts.values()):
         looked = "; ".join(f"{name}: {source.layout}" for name, source in LOG_SOURCES.items())
-        return Check("data", "note", f"no logs beneath {folder}; looked for {looked}", "export AR1_RL_DATA=/folder/of/logs")
-    return Check("data", "good", f"{folder}: {', '.join(f'{count} logs of {name}' for name, count in counts.items())}")
+        return Check(
+            "data", "note", f"no logs beneath {folder}; looked for {looked}", "export AR1_RL_DATA=/folder/of/logs"
+        )
+    return Check("data", "good", f"{folder}: logs of {', '.join(f'{name} {count}' for name, count in counts.items())}")
 
 
 def names() -> Iterator[Check]:

@@ -166,7 +166,7 @@ def test_hand_made_pickles_do_not_get_past_the_stand_ins(tmp_path, data, words):
         b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.",  # bytes
         b"\x80\x04\x8d" + struct.pack("<Q", 2**60) + b"x.",  # text
         b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.",  # a frame
-        b"\x80\x04Nr" + struct.pack("<I", 2**32 - 1) + b".",  # a place in the memo: 64 GiB would be set aside
+        b"\x80\x04Nr" + struct.pack("<I", 2**26) + b".",  # a place in the memo: 1 GiB would be set aside
         b"\x80\x04B" + struct.pack("<I", 2**32 - 1) + b"x.",
     ],
 )
