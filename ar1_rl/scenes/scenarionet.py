@@ -23,7 +23,7 @@ from ar1_rl.errors import SceneError
 from .logs import Log, LogSource, Track, TrafficLight
 from .plain_pickle import load
 from .rigs import behind
-from .scenarionet_clock import drawn_at, mended
+from .scenarionet_clock import TICK_S, drawn_at, mended
 from .scenarionet_map import read_features
 
 NAMED = "sd_*.pkl"
@@ -87,10 +87,11 @@ def _log(path: Path, content: Mapping[str, Any]) -> Log:
     tracks = [track for key, item in others.items() if (track := _track(key, item, times_s_N)) is not None]
     keyframes_s_K = None
     if of_nuscenes:
+        if len(ego_s_N) != len(times_s_N) or not np.allclose(np.diff(times_s_N), TICK_S, atol=1e-3):
+            raise ValueError(f"a nuScenes scenario has the ego at every tick of {TICK_S} s")
         drawn_s_K = times_s_N[::NUSCENES_TICKS_PER_KEYFRAME]
-        start_s = ego_s_N[0] if len(ego_s_N) else 0.0
         mended_s_M, count = mended(ego_N3)
-        ego_s_N, ego_N3 = start_s + mended_s_M, ego_N3[:count]
+        ego_s_N, ego_N3 = times_s_N[0] + mended_s_M, ego_N3[:count]
         # t0 is the first ego pose at or after a keyframe; both stay samples of the past.
         drawn_s_K = drawn_s_K[(drawn_s_K >= ego_s_N[0] - 1e-6) & (drawn_s_K <= ego_s_N[-1] + 1e-6)]
         keyframes_s_K = ego_s_N[np.searchsorted(ego_s_N, drawn_s_K - 1e-6)]
