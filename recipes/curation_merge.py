@@ -14,8 +14,9 @@ from ar1_rl.curation.selection import KEPT_AS, NOT_KEPT, choose, lots
 from ar1_rl.errors import RunError
 from ar1_rl.metrics.agreement import pearson, ranks
 
-from .curation_store import CurationStore, write_table
+from .curation_store import CurationStore
 from .run_config import RunConfig
+from .whole_files import write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -25,6 +25,7 @@ from ar1_rl.curation.config import CurateConfig
 from ar1_rl.errors import ConfigError, RunError
 
 from .run_config import RunConfig
+from .whole_files import PARTIAL, write_table
 
 SCHEMA_VERSION = 1
 SCENES_FILE = "scenes.parquet"
@@ -35,7 +36,6 @@ DECIDE_THE_SCENES = ("seed", "scenes", "policy", "rollouts", "rewards", "curate.
 DECIDE_THE_SCORES = ("weights", *DECIDE_THE_SCENES, "curate.scenes_per_batch", "curate.shards")
 """What files of scores depend on, too."""
 
-PARTIAL = ".partial"
 EDGE_BYTES = 2**20
 """Of the beginning and of the end of a file of weights that tell it from another one."""
 
@@ -174,15 +174,6 @@ def weights_fingerprint(folder: Path) -> str:
             file.seek(max(0, size - EDGE_BYTES))
             digest.update(file.read())
     return digest.hexdigest()[:16]
-
-
-def write_table(table: Any, path: Path) -> None:
-    """Write a Parquet file whole or not at all."""
-    import pyarrow.parquet as parquet
-
-    partial = path.with_suffix(PARTIAL)
-    parquet.write_table(table, partial, compression="zstd")
-    os.replace(partial, path)
 
 
 def _replace(path: Path, text: str) -> None:

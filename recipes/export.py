@@ -13,6 +13,7 @@ from ar1_rl.errors import ConfigError
 
 from .sft import SFT_FOLDER
 from .validation import BEST_FOLDER
+from .whole_files import PARTIAL, replace_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -36,13 +37,11 @@ def export(source: Path, target: Path) -> Path:
         model = _merged(folder, run, dtype)
     else:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(target.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     AutoTokenizer.from_pretrained(folder).save_pretrained(partial)
-    if target.exists():
-        target.rmdir()
-    partial.rename(target)
+    replace_folder(partial, target)
     return folder
 
 

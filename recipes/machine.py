@@ -183,7 +183,17 @@ def data() -> Check:
         return Check(
             "data", "note", f"no folder {folder}: real logs are left out", "export AR1_RL_DATA=/folder/of/logs"
         )
-    return Check("data", "good", f"{folder}: {', '.join(sorted(p.name for p in folder.iterdir() if p.is_dir()))}")
+    try:
+        from ar1_rl.scenes import LOG_SOURCES
+    except ImportError:
+        return Check("data", "good", f"{folder}: {', '.join(sorted(p.name for p in folder.iterdir() if p.is_dir()))}")
+    counts = {name: len(source.find(folder)) for name, source in LOG_SOURCES.items()}
+    if not any(counts.values()):
+        looked = "; ".join(f"{name}: {source.layout}" for name, source in LOG_SOURCES.items())
+        return Check(
+            "data", "note", f"no logs beneath {folder}; looked for {looked}", "export AR1_RL_DATA=/folder/of/logs"
+        )
+    return Check("data", "good", f"{folder}: logs of {', '.join(f'{name} {count}' for name, count in counts.items())}")
 
 
 def names() -> Iterator[Check]:

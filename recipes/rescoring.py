@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from rollouts.record import ScoreColumns
 from rollouts.recorded import RecordedBatch, completion_of_row, scores_of_row
 
 from .evaluate import score_columns
+from .whole_files import write_table
 
 SCORES_SCHEMA_VERSION = 1
 MIX = "reward"
@@ -117,7 +117,6 @@ def compare(rescored: Sequence[Rescored], mix: Mix, most: int) -> Comparison:
 def write_scores(rescored: Sequence[Rescored], path: Path) -> Path:
     """The new scores as Parquet, one row per rollout in the order of the files; whole or not at all."""
     import pyarrow as pa
-    import pyarrow.parquet as parquet
 
     rows = [_score_row(item) for item in rescored]
     # A column without any value would lose its type.
@@ -126,9 +125,7 @@ def write_scores(rescored: Sequence[Rescored], path: Path) -> Path:
         name: pa.array([row[name] for row in rows], type=pa.float64() if name in numbers else None) for name in rows[0]
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    parquet.write_table(pa.table(columns), partial, compression="zstd")
-    os.replace(partial, path)
+    write_table(pa.table(columns), path)
     return path
 
 

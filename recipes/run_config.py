@@ -11,6 +11,7 @@ from ar1_rl.curation.config import CurateConfig
 from ar1_rl.grpo.config import GrpoConfig
 from ar1_rl.plugins import is_spec
 from ar1_rl.policy.config import PolicyConfig
+from ar1_rl.scenes import SOURCES
 from ar1_rl.scenes.faults import FaultConfig
 from rewards.loading import MixConfig
 from rollouts.config import EngineConfig, PromptConfig, SamplingConfig
@@ -18,14 +19,13 @@ from rollouts.config import EngineConfig, PromptConfig, SamplingConfig
 from . import sharding
 from .launch import LaunchConfig
 
-SCENE_SOURCES = ("synthetic", "argoverse2", "kitti_odometry", "real_logs")
-
 
 class ScenesConfig(ConfigModel):
     """Where scenes come from, and how many of each split."""
 
     source: str = "synthetic"
-    """"synthetic", "argoverse2", "kitti_odometry", "real_logs", or your own by `path/to/file.py:name`."""
+    """"synthetic", "real_logs" (all formats of logs together), one of them ("argoverse2", "kitti_odometry",
+    "scenarionet", "comma2k19"), or your own by `path/to/file.py:name`."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of a source of your own."""
     root: str | None = None
@@ -46,8 +46,8 @@ class ScenesConfig(ConfigModel):
     def _source_is_known(self) -> ScenesConfig:
         if is_spec(self.source):
             return self
-        if self.source not in SCENE_SOURCES:
-            names = ", ".join(SCENE_SOURCES)
+        if self.source not in SOURCES:
+            names = ", ".join(SOURCES)
             raise ValueError(f"source: got {self.source!r}, allowed {names}, or your own by 'path/to/file.py:name'")
         if self.arguments:
             raise ValueError(f"arguments: the source {self.source!r} takes none; they go with a source of your own")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 PARTIAL = ".partial"
 """Ending of what is not finished; found after a crash, it is rubbish."""
@@ -14,6 +15,17 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file under another name, wait until it is on the disk, and give it its name."""
     partial = path.with_name(path.name + PARTIAL)
     partial.write_text(text)
+    flush(partial)
+    os.replace(partial, path)
+    flush(path.parent)
+
+
+def write_table(table: Any, path: Path) -> None:
+    """The same for a Parquet file of a pyarrow table."""
+    import pyarrow.parquet as parquet
+
+    partial = path.with_name(path.name + PARTIAL)
+    parquet.write_table(table, partial, compression="zstd")
     flush(partial)
     os.replace(partial, path)
     flush(path.parent)

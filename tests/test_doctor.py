@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from recipes.doctor import abilities, as_record, diagnose, render
-from recipes.machine import Check, gpu, memory, package, shadowing
+from recipes.machine import Check, data, gpu, memory, package, shadowing
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCTOR = "import sys; from recipes.doctor import run; sys.exit(run(as_json=True))"
@@ -213,3 +213,12 @@ def test_the_plain_form_has_a_line_for_every_check_and_ability(capsys: pytest.Ca
     fixes = [check for check in diagnosis.checks if check.fix]
     assert len(lines) == len(diagnosis.checks) + len(fixes) + len(diagnosis.abilities)
     assert as_record(diagnosis)["schema_version"] == 1
+
+
+def test_the_logs_of_each_format_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AR1_RL_DATA", str(tmp_path))
+    assert data().state == "note" and "looked for argoverse2: city_SE3_egovehicle.feather" in data().found
+    for name in ("scenarionet/a.pkl", "scenarionet/b.pkl", "drive/40/global_pose/frame_times", "poses/00.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert data().found == f"{tmp_path}: logs of argoverse2 0, kitti_odometry 1, scenarionet 2, comma2k19 1"

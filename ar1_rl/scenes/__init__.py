@@ -18,7 +18,7 @@ from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.plugins import is_spec, load_object
 
-from . import argoverse2, kitti_odometry
+from . import argoverse2, comma2k19, kitti_odometry, scenarionet
 from .log_scenes import NO_TRACE, LogFolder
 from .logs import SPLITS, LogSource
 from .own import WHAT, stream_own_scenes
@@ -29,6 +29,8 @@ __all__ = ["LOG_SOURCES", "NO_TRACE", "SOURCES", "load_scenes", "stream_scenes"]
 LOG_SOURCES: dict[str, LogSource] = {
     "argoverse2": argoverse2.SOURCE,
     "kitti_odometry": kitti_odometry.SOURCE,
+    "scenarionet": scenarionet.SOURCE,
+    "comma2k19": comma2k19.SOURCE,
 }
 
 SOURCES = ("synthetic", "real_logs", *LOG_SOURCES)

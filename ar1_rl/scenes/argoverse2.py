@@ -16,10 +16,13 @@ from ar1_rl.errors import MissingDependencyError, SceneError
 
 from .argoverse2_map import MAP_FILES, read_map
 from .logs import Log, LogSource, Track
+from .rigs import first_not_finite, rotations, yaws
 
 POSES_FILE = "city_SE3_egovehicle.feather"
 ANNOTATION_FILES = ("annotations.feather", "annotations_with_ego.feather")
-POSE_COLUMNS = ("timestamp_ns", "qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")
+QUATERNION = ("qw", "qx", "qy", "qz")
+POSITION = ("tx_m", "ty_m", "tz_m")
+POSE_COLUMNS = ("timestamp_ns", *QUATERNION, *POSITION)
 BOX_COLUMNS = (*POSE_COLUMNS, "track_uuid", "category", "length_m", "width_m")
 
 EGO_SIZE_M = (4.877, 2.0)
@@ -73,7 +76,7 @@ def read(folder: Path) -> Log:
     poses = {name: column[fresh_N] for name, column in poses.items()}
     start_ns = int(poses["timestamp_ns"][0])
     times_s_N = (poses["timestamp_ns"] - start_ns) / 1e9
-    rotations_N33 = _rotations(poses)
+    rotations_N33 = rotations(_columns(poses, QUATERNION))
     tracks, keyframes_s_K = None, times_s_N
     annotations = [folder / name for name in ANNOTATION_FILES if (folder / name).exists()]
     if annotations:
@@ -85,7 +88,7 @@ def read(folder: Path) -> Log:
         path=str(folder),
         start_us=start_ns // 1000,
         times_s_N=times_s_N,
-        poses_N3=np.column_stack([poses["tx_m"], poses["ty_m"], _yaws(rotations_N33)]),
+        poses_N3=np.column_stack([poses["tx_m"], poses["ty_m"], yaws(rotations_N33)]),
         keyframes_s_K=keyframes_s_K,
         tracks=tracks,
         lanes=lanes,
@@ -116,26 +119,14 @@ def _table(path: Path, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
         raise SceneError(f"{path}: holds no rows")
     arrays = {name: table[name].to_numpy() for name in columns}
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            row = int(np.flatnonzero(~np.isfinite(array))[0])
+        row = first_not_finite(array) if array.dtype.kind == "f" else None
+        if row is not None:
             raise SceneError(f"{path}: column {name} is not finite in row {row}")
     return arrays
 
 
-def _rotations(table: dict[str, np.ndarray]) -> np.ndarray:
-    """[N, 3, 3] from unit quaternions."""
-    quaternion_4N = np.stack([table[name] for name in ("qw", "qx", "qy", "qz")])
-    w, x, y, z = quaternion_4N / np.linalg.norm(quaternion_4N, axis=0)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.moveaxis(np.array(rows), -1, 0)
-
-
-def _yaws(rotations_N33: np.ndarray) -> np.ndarray:
-    return np.arctan2(rotations_N33[:, 1, 0], rotations_N33[:, 0, 0])
+def _columns(table: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray:
+    return np.column_stack([table[name] for name in names])
 
 
 def _tracks(
@@ -151,10 +142,10 @@ def _tracks(
         raise SceneError(
             f"{path}: a box has no ego pose within {POSE_OF_BOX_NS / 1e6:.0f} ms, off by {apart_ns / 1e6} ms"
         )
-    offsets_B3 = np.column_stack([boxes["tx_m"], boxes["ty_m"], boxes["tz_m"]])
-    ego_B3 = np.column_stack([poses["tx_m"], poses["ty_m"], poses["tz_m"]])[pose_B]
+    offsets_B3 = _columns(boxes, POSITION)
+    ego_B3 = _columns(poses, POSITION)[pose_B]
     centers_B3 = np.einsum("bij,bj->bi", rotations_N33[pose_B], offsets_B3) + ego_B3
-    yaws_B = _yaws(rotations_N33[pose_B] @ _rotations(boxes))
+    yaws_B = yaws(rotations_N33[pose_B] @ rotations(_columns(boxes, QUATERNION)))
     poses_B3 = np.column_stack([centers_B3[:, :2], yaws_B])
     tracks = []
     for track_id in dict.fromkeys(boxes["track_uuid"].tolist()):

@@ -18,6 +18,7 @@ import numpy as np
 from ar1_rl.errors import SceneError
 
 from .logs import Log, LogSource
+from .rigs import behind, first_not_finite
 
 FRAME_PERIOD_S = 0.1037
 CAMERA_AHEAD_OF_REAR_AXLE_M = 0.9
@@ -36,25 +37,18 @@ def find(root: Path) -> list[Path]:
 def read(path: Path) -> Log:
     """The log in a pose file; raises SceneError naming file and reason."""
     matrices_N34 = _numbers(path, NUMBERS_PER_LINE).reshape(-1, 3, 4)
-    bad = np.flatnonzero(~np.isfinite(matrices_N34).all(axis=(1, 2)))
-    if len(bad):
-        raise SceneError(f"{path}: line {bad[0] + 1} holds a number that is not finite")
+    bad = first_not_finite(matrices_N34)
+    if bad is not None:
+        raise SceneError(f"{path}: line {bad + 1} holds a number that is not finite")
     yaw_N = np.arctan2(-matrices_N34[:, 0, 2], matrices_N34[:, 2, 2])
-    x_N = matrices_N34[:, 2, 3] - CAMERA_AHEAD_OF_REAR_AXLE_M * np.cos(yaw_N)
-    y_N = -matrices_N34[:, 0, 3] - CAMERA_AHEAD_OF_REAR_AXLE_M * np.sin(yaw_N)
-    times_s_N = _times(path, len(matrices_N34))
+    camera_N3 = np.column_stack([matrices_N34[:, 2, 3], -matrices_N34[:, 0, 3], yaw_N])
     return Log(
         source=SOURCE.name,
         name=path.stem,
         path=str(path),
         start_us=0,
-        times_s_N=times_s_N,
-        poses_N3=np.column_stack([x_N, y_N, yaw_N]),
-        keyframes_s_K=times_s_N,
-        tracks=None,
-        lanes=None,
-        drivable_area=None,
-        crosswalks=None,
+        times_s_N=_times(path, len(matrices_N34)),
+        poses_N3=behind(camera_N3, CAMERA_AHEAD_OF_REAR_AXLE_M),
         ego_size_m=EGO_SIZE_M,
         ego_center_ahead_m=EGO_CENTER_AHEAD_M,
     )

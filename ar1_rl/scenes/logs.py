@@ -48,11 +48,22 @@ class Crosswalk:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class TrafficLight:
+    """A light for one lane: N states (of `LIGHT_STATES`) seen at increasing times, and its stop line on that lane."""
+
+    light_id: str
+    lane_id: str
+    position_2: np.ndarray
+    times_s_N: np.ndarray
+    states_N: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Log:
-    """One drive in world coordinates; None where the source does not know.
+    """One drive in world coordinates; None where the source does not know, and unless the source says otherwise.
 
     Example: `Log(source="kitti_odometry", name="06", path="poses/06.txt", start_us=0, times_s_N=..., poses_N3=...,
-    keyframes_s_K=..., tracks=None, lanes=None, drivable_area=None, crosswalks=None, ego_size_m=(4.77, 1.82))`.
+    ego_size_m=(4.77, 1.82))`.
     """
 
     source: str
@@ -65,16 +76,17 @@ class Log:
     """[N] strictly increasing."""
     poses_N3: np.ndarray
     """[N, 3] x, y, yaw of the ego's rear axle, where a car does not slip sideways."""
-    keyframes_s_K: np.ndarray
-    """[K] times that may serve as t0: the ego pose and every track are sampled at them, so that what is seen up to t0
-    is interpolated from samples up to t0."""
-    tracks: tuple[Track, ...] | None
-    lanes: tuple[Lane, ...] | None
-    drivable_area: tuple[np.ndarray, ...] | None
-    crosswalks: tuple[Crosswalk, ...] | None
     ego_size_m: tuple[float, float]
     ego_center_ahead_m: float = 0.0
     """From the rear axle to the centre of the ego's box [m]."""
+    keyframes_s_K: np.ndarray | None = None
+    """[K] times that may serve as t0: the ego pose and every track are sampled at them, so that what is seen up to t0
+    is interpolated from samples up to t0. None: the time of every ego pose."""
+    tracks: tuple[Track, ...] | None = None
+    lanes: tuple[Lane, ...] | None = None
+    drivable_area: tuple[np.ndarray, ...] | None = None
+    crosswalks: tuple[Crosswalk, ...] | None = None
+    lights: tuple[TrafficLight, ...] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.times_s_N)
@@ -85,9 +97,7 @@ class Log:
         bad = np.flatnonzero(~np.isfinite(self.poses_N3).all(axis=1) | ~np.isfinite(self.times_s_N))
         if len(bad):
             raise SceneError(f"{self.path}: {len(bad)} ego poses are not finite, the first is number {bad[0]}")
-        back = np.flatnonzero(np.diff(self.times_s_N) <= 0.0)
-        if len(back):
-            raise SceneError(f"{self.path}: time does not increase after ego pose number {back[0]}")
+        check_times(self.path, self.times_s_N)
 
     @property
     def episode(self) -> str:
@@ -113,6 +123,13 @@ class LogSource:
     """Raises SceneError naming file and reason."""
     layout: str
     """The files it looks for, for messages."""
+
+
+def check_times(path: str | Path, times_s_N: np.ndarray) -> None:
+    """Raises SceneError where the times of the ego's poses do not increase strictly."""
+    back = np.flatnonzero(np.diff(times_s_N) <= 0.0)
+    if len(back):
+        raise SceneError(f"{path}: time does not increase after ego pose number {back[0]}")
 
 
 def data_root(root: str | Path | None = None) -> Path:

@@ -9,8 +9,9 @@ import numpy as np
 from ar1_rl.driving.scene import Control, Lane
 from ar1_rl.driving.trajectory import points_to_frame, wrap_angle
 
-from .logs import Crosswalk
+from .logs import Crosswalk, TrafficLight
 
+_TIME_TOLERANCE_S = 1e-6
 POINT_SPACING_M = 2.0
 """Distance between centre line points: a 20 m radius deviates 2.5 cm from its chord."""
 ON_LANE_HEADING_RAD = np.pi / 4
@@ -113,6 +114,65 @@ def crosswalk_controls(
                 )
                 break
     return tuple(controls)
+
+
+def light_controls(
+    lanes: Sequence[Lane],
+    lights: Sequence[TrafficLight],
+    origin_3: np.ndarray,
+    ticks_s_T: np.ndarray,
+    range_m: float,
+    max_age_s: float,
+) -> tuple[Control, ...]:
+    """One control for every traffic light of a lane ahead of the ego whose stop line is not behind it.
+
+    `lanes` are in the ego frame, `lights` in the world of `origin_3`. The state at a tick is the last one seen up to
+    then, "unknown" where that is older than `max_age_s`.
+    """
+    reachable = lanes_ahead(lanes, range_m)
+    controls = []
+    for light in lights:
+        position_2 = points_to_frame(light.position_2[None], origin_3)[0]
+        if light.lane_id not in reachable or position_2[0] < 0.0 or np.linalg.norm(position_2) > range_m:
+            continue
+        last_T = np.searchsorted(light.times_s_N, ticks_s_T + _TIME_TOLERANCE_S, side="right") - 1
+        fresh_T = (last_T >= 0) & (ticks_s_T - light.times_s_N[last_T] <= max_age_s)
+        states = (light.states_N[last] if fresh else "unknown" for last, fresh in zip(last_T, fresh_T, strict=True))
+        controls.append(
+            Control(
+                control_id=f"light_{light.light_id}",
+                kind="traffic_light",
+                position_2=position_2,
+                lane_id=light.lane_id,
+                states_T=tuple(states),
+            )
+        )
+    return tuple(controls)
+
+
+def clip_ring(ring_N2: np.ndarray, low_2: np.ndarray, high_2: np.ndarray) -> np.ndarray:
+    """The part of a ring that lies in a rectangle, as a ring [M, 2] (Sutherland and Hodgman 1974); maybe empty.
+
+    Where several parts are left they hang together by edges on the rectangle's rim, which the even-odd rule ignores.
+    """
+    for axis in range(2):
+        for sign, bound in ((1.0, low_2[axis]), (-1.0, -high_2[axis])):
+            next_N2 = np.roll(ring_N2, -1, axis=0)
+            depth_N, next_depth_N = (sign * points[:, axis] - bound for points in (ring_N2, next_N2))
+            crosses_N = (depth_N >= 0.0) != (next_depth_N >= 0.0)
+            share_N = np.divide(depth_N, depth_N - next_depth_N, out=np.zeros_like(depth_N), where=crosses_N)
+            both_N22 = np.stack([ring_N2, ring_N2 + share_N[:, None] * (next_N2 - ring_N2)], axis=1)
+            ring_N2 = both_N22[np.column_stack([depth_N >= 0.0, crosses_N])]
+    return ring_N2
+
+
+def joined_rings(rings: Sequence[np.ndarray]) -> np.ndarray:
+    """One polygon [N, 2] that by the even-odd rule is what lies inside an odd number of the rings: holes stay holes.
+
+    Between the rings it runs to and fro over the same edges, which counts for nothing.
+    """
+    start = rings[0][:1]
+    return np.concatenate([part for ring in rings for part in (ring, ring[:1], start)])
 
 
 def inside_polygon(points_K2: np.ndarray, polygon_N2: np.ndarray) -> np.ndarray:

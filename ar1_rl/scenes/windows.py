@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ar1_rl.driving.scene import SCENE_STEPS, Agent, Lane, Scene, observe
+from ar1_rl.driving.scene import SCENE_STEPS, Agent, Control, Lane, Scene, observe
 from ar1_rl.driving.trajectory import DT_S, FUTURE_STEPS, HISTORY_STEPS, points_to_frame, to_frame
 from ar1_rl.errors import ConfigError
 
 from .logs import Log, Track
-from .roads import crosswalk_controls
+from .roads import crosswalk_controls, light_controls
 
 _TIME_TOLERANCE_S = 1e-6
 T0_TICK = HISTORY_STEPS - 1
@@ -103,7 +103,7 @@ def _fault(world_T3: np.ndarray, config: WindowConfig) -> str | None:
 
 def _starts(log: Log, stride_s: float) -> Iterator[float | None]:
     """The keyframe nearest to each multiple of the stride with room for a window, None where there is none near."""
-    keyframes_s_K = log.keyframes_s_K
+    keyframes_s_K = log.times_s_N if log.keyframes_s_K is None else log.keyframes_s_K
     first = log.times_s_N[0] + T0_TICK * DT_S - _TIME_TOLERANCE_S
     last = log.times_s_N[-1] - FUTURE_STEPS * DT_S + _TIME_TOLERANCE_S
     keyframes_s_K = keyframes_s_K[(keyframes_s_K >= first) & (keyframes_s_K <= last)]
@@ -126,9 +126,7 @@ def _scene(log: Log, t0_s: float, ticks_s_T: np.ndarray, world_T3: np.ndarray, c
         everyone = [_agent(track, ticks_s_T, origin_3, config.max_gap_s) for track in log.tracks]
         agents = tuple(a for a in everyone if _comes_near(a, ego_T3, slice(None), config.range_m))
         agents_seen = tuple(a for a in everyone if _comes_near(a, ego_T3, slice(HISTORY_STEPS), config.range_m))
-    controls = None
-    if log.crosswalks is not None and lanes_seen is not None:
-        controls = crosswalk_controls(lanes_seen, log.crosswalks, origin_3, config.range_m)
+    controls = None if lanes_seen is None else _controls(log, lanes_seen, origin_3, ticks_s_T, config)
     polygons = None
     if log.drivable_area is not None:
         polygons = tuple(points_to_frame(polygon, origin_3) for polygon in log.drivable_area)
@@ -150,6 +148,16 @@ def _scene(log: Log, t0_s: float, ticks_s_T: np.ndarray, world_T3: np.ndarray, c
         ego_size_m=log.ego_size_m,
         ego_center_ahead_m=log.ego_center_ahead_m,
     )
+
+
+def _controls(
+    log: Log, lanes: tuple[Lane, ...], origin_3: np.ndarray, ticks_s_T: np.ndarray, config: WindowConfig
+) -> tuple[Control, ...] | None:
+    """Crosswalks and traffic lights on the lanes ahead of the ego; None where the log knows neither."""
+    if log.crosswalks is None and log.lights is None:
+        return None
+    walks = crosswalk_controls(lanes, log.crosswalks or (), origin_3, config.range_m)
+    return walks + light_controls(lanes, log.lights or (), origin_3, ticks_s_T, config.range_m, config.max_gap_s)
 
 
 def _agent(track: Track, ticks_s_T: np.ndarray, origin_3: np.ndarray, max_gap_s: float) -> Agent:
