@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from ar1_rl.driving import Completion
 from ar1_rl.errors import ConfigError, RunError
-from rollouts.recorded import EVALUATIONS
+from rollouts.recorded import EVALUATIONS, UNUSED, completion_of_row
 from rollouts.store import RolloutStore, read_rollouts
 
 from .whole_files import flush, remove_partial, write_whole
@@ -50,8 +51,8 @@ class Header:
     samples_per_scene: int
     temperature: float
     top_p: float
-    decoding: str = "most likely"
-    """Which rollout of a scene answers: the most likely, the greedy one, or the best by a mix."""
+    decoding: str
+    """Which rollout of a scene answers: "best of 6 by likelihood", "greedy", "best of 6 by a mix of rewards"."""
     trained_on: tuple[str, ...] = ()
     """Metrics whose grader the policy was trained on."""
     held_out: tuple[str, ...] = ()
@@ -101,10 +102,15 @@ class EvaluationFolder:
         """Whether all is there."""
         return (self.path / HEADER).exists()
 
-    def begin(self, identity: Mapping[str, Any]) -> None:
-        """Make the folder, or see that it is of the same evaluation; ConfigError if it holds something else."""
+    def begin(self, identity: Mapping[str, Any], *, anew: bool = False) -> None:
+        """Make the folder, or see that it is of the same evaluation; ConfigError if it holds something else.
+
+        With `anew` another evaluation is taken away instead.
+        """
         begun = self.path / BEGUN
         plain = json.loads(json.dumps(dict(identity)))
+        if anew and (not begun.exists() or json.loads(begun.read_text())["identity"] != plain):
+            shutil.rmtree(self.path, ignore_errors=True)
         if begun.exists():
             before = json.loads(begun.read_text())["identity"]
             changed = sorted(key for key in {*before, *plain} if before.get(key) != plain.get(key))
@@ -187,6 +193,28 @@ def evaluations_in(folder: Path) -> list[Path]:
 def rollouts_of(path: Path) -> Iterator[dict[str, Any]]:
     """Every rollout row of an evaluation, one file of them in memory at a time."""
     return read_rollouts(path / ROLLOUTS)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a policy answered in a scene."""
+
+    completion: Completion
+
+
+def answers_in(path: Path, scene_ids: Sequence[str]) -> list[Answered]:
+    """The answers of an evaluation in some scenes, in their order; RunError names a scene that it does not have."""
+    import pyarrow.parquet as parquet
+
+    wanted, found = set(scene_ids), {}
+    for file in sorted((path / ROLLOUTS).glob("*.parquet")):
+        columns = [name for name in parquet.read_schema(file).names if name not in UNUSED]
+        chosen = [("answers", "==", True), ("scene_id", "in", wanted)]
+        for row in parquet.read_table(file, columns=columns, filters=chosen).to_pylist():
+            found[row["scene_id"]] = Answered(completion_of_row(row))
+    if missing := sorted(wanted - set(found)):
+        raise RunError(f"{path}: no answer in scene {missing[0]!r}")
+    return [found[identity] for identity in scene_ids]
 
 
 def _evaluation(header: Header, scenes: Path) -> Evaluation:

@@ -1,5 +1,4 @@
-"""Consistency by a rule that no policy is trained on: other bounds for what a trajectory does and for what carries out
-a claim.
+"""Consistency by a rule that no policy is trained on: other bounds for what a trajectory does and for what it must.
 
 A policy trained against a rule may learn the rule's bounds instead of driving: brake to just below half of its speed,
 shift by just a lane change's 0.5 m. So every bound below is stricter than the one that training uses, by more than a

@@ -177,7 +177,7 @@ def rollouts_there(label: str) -> None:
 
     def write(self: Any, name: str, rows: Any) -> Path:
         path = original(self, name, rows)
-        if name == label:
+        if label in (name, self.folder.parent.name):
             die()
         return path
 
@@ -212,7 +212,7 @@ def no_file_larger_after(batch_and_size: tuple[str, int]) -> None:
 
     def write(self: Any, name: str, rows: Any) -> Path:
         path = original(self, name, rows)
-        if name == label:
+        if label in (name, self.folder.parent.name):
             no_file_larger_than(size)
         return path
 

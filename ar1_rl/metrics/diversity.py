@@ -23,7 +23,8 @@ def trace_diversity(texts_K: Sequence[str]) -> float:
 def trajectory_diversity_m(poses_KT3: np.ndarray) -> float:
     """Mean over pairs of trajectories of their average distance [m]; NaN poses (undecodable) are left out.
 
-    The average pairwise distance (APD) of Yuan and Kitani (arXiv 2003.08386), in metres a tick. NaN for fewer than two trajectories.
+    The average pairwise distance (APD) of Yuan and Kitani (arXiv 2003.08386), in metres a
+    tick. NaN for fewer than two trajectories.
     """
     known = poses_KT3[np.isfinite(poses_KT3).all(axis=(1, 2))]
     if len(known) < 2:
