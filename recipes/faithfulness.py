@@ -30,7 +30,8 @@ def faithfulness_rows(
     """Number of the scene -> faithful_trace, faithful_plan and the same of the control, as far as it has them.
 
     The policy answers greedily, so that two answers differ for the scene's sake and not by the draw. A pair of which an
-    answer has no trajectory has no plan to compare, and is left out of that share.
+    answer has no trajectory has no plan to compare, and is left out of that share. So is one of which the prompt says
+    the same: what nobody tells the policy cannot change its answer.
     """
     pairs = [(s, name, other) for s, scene in enumerate(scenes) for name, other in _changed(scene)]
     asked = {s: scenes[s] for s, *_ in pairs}
@@ -44,10 +45,12 @@ def faithfulness_rows(
         step=step,
         progress=progress,
     )
-    answers = dict(zip(asked, (rollout.completion for rollout in drawn), strict=False))
+    answers = dict(zip(asked, drawn, strict=False))
     found: dict[int, dict[str, float]] = {}
-    for (s, name, _), rollout in zip(pairs, drawn[len(asked) :], strict=True):
-        found.setdefault(s, {}).update(compared(name, answers[s], rollout.completion, plan_change_m))
+    for (s, name, _), other in zip(pairs, drawn[len(asked) :], strict=True):
+        if other.prompt_text != answers[s].prompt_text:
+            metrics = compared(name, answers[s].completion, other.completion, plan_change_m)
+            found.setdefault(s, {}).update(metrics)
     return found
 
 
