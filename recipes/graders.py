@@ -13,7 +13,7 @@ from rewards.consistency import Consistency
 from rewards.critic.cause_first import CauseFirstCritic
 from rewards.critic.embedded import RubricCritic
 from rewards.held_out_consistency import held_out_consistency
-from rewards.loading import MixConfig, load_reward
+from rewards.loading import BUILT_IN, MixConfig, load_reward
 from rewards.score import Score
 
 from .eval_config import HeldOutConfig
@@ -135,10 +135,16 @@ def held_out(metrics: Sequence[str], trained: Sequence[str]) -> tuple[str, ...]:
 def _terms(rewards: MixConfig) -> list[tuple[str, str]]:
     """Name and backend of every built-in reward that moves the policy."""
     if rewards.preset is not None:
-        rewarded = [term.reward for term in rewards.build().terms if term.weight > 0]
-        return [(str(getattr(reward, "name", "")), "rubric") for reward in rewarded]
+        return [_built_in(term.reward) for term in rewards.build().terms if term.weight > 0]
     terms = [term for term in rewards.terms if term.weight > 0]
     return [(term.reward, str(term.arguments.get("backend", "rubric"))) for term in terms]
+
+
+def _built_in(reward: object) -> tuple[str, str]:
+    if isinstance(reward, RubricCritic):
+        return "critic", "rubric"
+    made = [name for name, makes in BUILT_IN.items() if isinstance(makes, type) and isinstance(reward, makes)]
+    return (made or [""])[0], ""
 
 
 def _held_out_critic(settings: HeldOutConfig) -> tuple[BatchGrader, str]:

@@ -82,8 +82,8 @@ class Answering:
         self.asked += [scene.id for scene in scenes]
         return [
             Rollout(
-                scene_id=s.id, episode="", t0_us=0, sample=0, seed=0, step=0, policy_version="", prompt_text=describe(s.observation),
-                prompt_token_ids=(), completion=self.answer(s), logprobs=(),
+                scene_id=s.id, episode="", t0_us=0, sample=0, seed=0, step=0, policy_version="", prompt_token_ids=(),
+                prompt_text=describe(s.observation), completion=self.answer(s), logprobs=(),
             )
             for s in scenes
         ]  # fmt: skip
