@@ -8,9 +8,16 @@ from ar1_rl.metrics import mean_interval
 from ar1_rl.metrics.catalogue import CATALOGUE
 
 from .evaluation_folder import Evaluation
-from .graders import GRADED
 
 ARROWS = {"up": "↑", "down": "↓", "neither": ""}
+HEADINGS = {
+    "reasoning_score": "score",
+    "reasoning_score_held_out": "held out",
+    "consistency": "consistent",
+    "consistency_graded": "graded",
+    "consistency_held_out": "held out",
+}
+"""Of the table by decision; columns of a terminal are few."""
 
 
 def evaluation_table(evaluation: Evaluation, resamples: int) -> Table:
@@ -44,11 +51,11 @@ def decision_table(evaluation: Evaluation) -> Table:
     table = Table(title=f"{evaluation.header.label}, by the decision of the reference")
     table.add_column("")
     table.add_column("scenes", justify="right")
-    for name in GRADED:
-        table.add_column(CATALOGUE[name].label, justify="right")
-    for rows in evaluation.by_decision(GRADED).values():
+    for heading in HEADINGS.values():
+        table.add_column(heading, justify="right")
+    for rows in evaluation.by_decision(tuple(HEADINGS)).values():
         for decision, row in rows.items():
-            figures = [row.get(name) for name in GRADED]
+            figures = [row.get(name) for name in HEADINGS]
             table.add_row(decision, str(row["scenes"]), *("-" if f is None else f"{f:.3f}" for f in figures))
         table.add_section()
     return table
