@@ -206,7 +206,8 @@ def scene_spec(spec: str) -> SceneSpec:
             raise ConfigError(f"--scenes {spec}: scenes.test is unset there; name the number by synthetic:SEED:COUNT")
         return SceneSpec(config, int(raw.get("seed") or 0))
     name, at, count_text = spec.partition("@")
-    if (name not in SOURCES and not is_spec(name)) or name == "synthetic" or (at and not count_text.isdigit()):
+    known = name in SOURCES or is_spec(name)
+    if not known or re.match(r"synthetic\b", name) or (at and not count_text.isdigit()):
         raise ConfigError(f"--scenes: got {spec!r}; {ALLOWED}")
     source = {"source": name, "test": int(count_text) if at else None}
     return SceneSpec(check_config(ScenesConfig, source, source=f"--scenes {spec}"), 0)

@@ -214,7 +214,7 @@ def test_choosing_needs_a_number_and_a_mix_and_overrides_only_what_evaluation_ta
     assert "--best-of K and --by MIX go together" in capsys.readouterr().out
     assert cli.main([*common, "grpo.steps=3"]) == 2
     assert "an evaluation takes keys of eval, rollouts, policy" in re.sub(r"\s+", " ", capsys.readouterr().out)
-    assert cli.main([*common, "eval.samples=3"]) == 2
+    assert cli.main([*common, "eval.samples_per_scen=3"]) == 2
     assert "nearest name: samples_per_scene" in capsys.readouterr().out
 
 
