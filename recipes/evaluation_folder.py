@@ -121,12 +121,16 @@ class EvaluationFolder:
                 )
         elif self.path.exists() and any(self.path.iterdir()):
             raise ConfigError(f"{self.path} is not empty and holds no evaluation; name another folder")
-        for folder in (ROLLOUTS, CHUNKS):
-            if folder == ROLLOUTS or not self.finished:
-                (self.path / folder).mkdir(parents=True, exist_ok=True)
-                remove_partial(self.path / folder)
         if not begun.exists():
+            # First of all: with it in place an evaluation can go on.
+            self.path.mkdir(parents=True, exist_ok=True)
             write_whole(begun, json.dumps({"schema_version": SCHEMA_VERSION, "identity": plain}, indent=2))
+        if self.finished:
+            shutil.rmtree(self.path / CHUNKS, ignore_errors=True)
+            return
+        for folder in (ROLLOUTS, CHUNKS):
+            (self.path / folder).mkdir(exist_ok=True)
+            remove_partial(self.path / folder)
 
     def chunks(self) -> int:
         """How many chunks of this rank are there, from the first one on."""

@@ -127,8 +127,11 @@ def trained_on(rewards: MixConfig | None, metrics: Sequence[str]) -> tuple[str, 
 
 
 def held_out(metrics: Sequence[str], trained: Sequence[str]) -> tuple[str, ...]:
-    """Those of the metrics that are by a grader, or by other scenes, and that the policy was not trained on."""
-    judged = (*GRADED, "faithful")
+    """Those of the metrics that are by a grader, or by other scenes, and that the policy was not trained on.
+
+    Of all of them more is better; the controls of faithfulness are controls and no metrics of a policy.
+    """
+    judged = (*GRADED, "faithful_trace", "faithful_plan")
     return tuple(m for m in metrics if m.startswith(judged) and m not in trained)
 
 

@@ -154,6 +154,7 @@ def test_what_a_mix_rewards_is_trained_on_and_a_weight_of_0_trains_nothing() -> 
     assert set(trained) == {"consistency", "consistency_mean", "consistency_graded", "consistency_graded_mean"}
     assert set(held_out(metrics, trained)) >= {"consistency_held_out", "reasoning_score", "reasoning_score_held_out"}
     assert not set(held_out(metrics, trained)) & set(trained)
+    assert {CATALOGUE[name].better for name in held_out(metrics, trained)} == {"up"}
     endpoint = {
         "reward": "critic",
         "arguments": {"backend": "endpoint", "base_url": "http://127.0.0.1:1", "model": "m"},
