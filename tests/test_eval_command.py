@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 from rich.console import Console
 
 from ar1_rl.errors import ConfigError
@@ -126,28 +125,6 @@ def test_one_policy_greedily_best_of_3_and_as_it_is_lies_in_one_folder(
         rewards = {row["answers"]: row["reward"] for row in drawn if row["scene_id"] == identity}
         assert rewards[True] == max(row["reward"] for row in drawn if row["scene_id"] == identity)
     assert np.nanmean(best.per_scene["ade_m"]) <= np.nanmean(read_evaluation(whole).per_scene["ade_m"]) + 1e-9
-
-
-@engine
-def test_the_greedy_token_is_the_likeliest_one(tiny_policy: tiny.TinyPolicy) -> None:
-    """Of the transformers engine, against the model itself."""
-    import torch
-
-    from rollouts import sequential
-    from rollouts.config import EngineConfig, Greedy
-    from rollouts.engine import Request
-
-    drawer = sequential.open_engine(str(tiny_policy.path), EngineConfig(engine="transformers"), "float32")
-    dialogue = tiny_policy.dialogue
-    (prompt,) = dialogue.token_ids([dialogue.prompt_text(dialogue.prompts([tiny_policy.scenes[0].observation])[0])])
-    requests = [Request(tuple(prompt), seed) for seed in (1, 2)]
-    first, second = drawer.sample(requests, Greedy(max_completion_tokens=12), dialogue.layout.future_end)
-    assert first == second and len(first.token_ids) == 12
-    ids = torch.tensor([[*prompt, *first.token_ids]])
-    with torch.no_grad():
-        logits = drawer._model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
-    assert logits.argmax(-1).tolist() == list(first.token_ids)
-    assert first.logprobs == pytest.approx(torch.log_softmax(logits, -1).max(-1).values.tolist(), abs=1e-5)
 
 
 @engine
