@@ -27,13 +27,14 @@ from rollouts.policy import Policy
 from rollouts.prompts import prompt_builder
 
 from .curation_store import weights_fingerprint
+from .eval_config import EvalConfig
 from .evaluate import Evaluating, SceneSource, evaluate, header_of
 from .evaluation_folder import Evaluation, EvaluationFolder, read_evaluation
 from .evaluation_table import decision_table, evaluation_table
 from .export import ADAPTER, export, policy_folder
 from .graders import GRADED, Graders, Reader, reader_of
 from .mix_spec import read_mapping, yaml_of
-from .run_config import EvalConfig, RolloutsConfig, ScenesConfig
+from .run_config import RolloutsConfig, ScenesConfig
 from .sft import SFT_FOLDER
 from .stopping import StopFlag
 

@@ -210,7 +210,8 @@ def answers_in(path: Path, scene_ids: Sequence[str]) -> list[Answered]:
     """The answers of an evaluation in some scenes, in their order; RunError names a scene that it does not have."""
     import pyarrow.parquet as parquet
 
-    wanted, found = set(scene_ids), {}
+    wanted = set(scene_ids)
+    found: dict[str, Answered] = {}
     for file in sorted((path / ROLLOUTS).glob("*.parquet")):
         columns = [name for name in parquet.read_schema(file).names if name not in UNUSED]
         chosen = [("answers", "==", True), ("scene_id", "in", wanted)]

@@ -149,8 +149,9 @@ def show(summary: dict[str, Any], folder: RunFolder, scenes: Sequence[Scene], co
     """The table in the terminal, and the pictures beside it."""
     plot_curves(folder.read_metrics(), folder.path / "curves.png")
     shown = [scenes[place] for place in one_per_kind(scenes)]
-    sides = [answers_in(folder.path / EVALUATIONS / label, [s.id for s in shown]) for label in ("before", "after")]
-    plot_scenes(shown, *sides, folder.path / "scenes.png")
+    ids, evaluations = [scene.id for scene in shown], folder.path / EVALUATIONS
+    before, after = answers_in(evaluations / "before", ids), answers_in(evaluations / "after", ids)
+    plot_scenes(shown, before, after, folder.path / "scenes.png")
     console.print(comparison_table(summary))
     console.print(
         f"Run folder {folder.path}: summary.json, curves.png, scenes.png, rollouts/, evaluations/, checkpoints/best"

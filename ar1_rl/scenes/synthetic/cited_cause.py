@@ -31,9 +31,9 @@ def without_cited_cause(scene: Scene) -> Scene | None:
         return None
     driven, choice = found
     cited = {component.element_id for component in driven.world.cause.components}
-    for element in (*driven.world.actors, *driven.world.signals):
-        if element.element_id in cited:
-            other = _without(scene, driven, element.element_id, choice)
+    for element_id in [e.element_id for e in driven.world.actors] + [e.element_id for e in driven.world.signals]:
+        if element_id in cited:
+            other = _without(scene, driven, element_id, choice)
             return other if other is not None and _expert_change_m(scene, other) >= LEAST_EXPERT_CHANGE_M else None
     return None
 
