@@ -97,10 +97,11 @@ class Graders:
 
 
 def strict_of(graded: Score) -> Score:
-    """The strict score of what was graded: 1 iff both axes have full credit, and something is claimed."""
+    """The strict score of what was graded: 1 iff both axes have full credit; what a reader failed at stays failed."""
+    if graded.failure is not None:
+        return graded
     parts = {name: float(credit == 1.0) for name, credit in graded.parts.items()}
-    whole = graded.value is not None and all(credit == 1.0 for credit in parts.values())
-    return Score(value=float(whole), parts=parts, why=graded.why)
+    return Score(value=float(all(parts.values())), parts=parts, why=graded.why)
 
 
 def reader_of(rewards: MixConfig | None) -> Reader:

@@ -241,14 +241,13 @@ def test_a_folder_of_another_evaluation_is_refused_with_what_differs(tmp_path: P
 
 
 def test_chunks_of_several_ranks_come_together_rank_by_rank(tmp_path: Path) -> None:
-    """Two ranks with a scene each: the order is that of the scenes, whoever was first."""
+    """Two ranks with two chunks each: the order is that of the scenes, whoever was first."""
     folders = [EvaluationFolder(tmp_path, rank) for rank in (0, 1)]
-    doing = job(ScriptedPolicy(*SCRIPT))
+    doing = job(ScriptedPolicy(*SCRIPT), scenes_per_chunk=1)
     folders[0].begin({})
     for rank in (1, 0):
-        own = SCENES[rank : rank + 1]
-        evaluate(doing, lambda skip, own=own: own[skip:], 1, folders[rank], Console(quiet=True), StopFlag())  # type: ignore[misc]
-    assert folders[0].finish(header(doing)).scene_ids == (SCENES[0].id, SCENES[1].id)
+        evaluate(doing, lambda skip: SCENES[skip:], 2, folders[rank], Console(quiet=True), StopFlag())
+    assert folders[0].finish(header(doing)).scene_ids == (SCENES[0].id, SCENES[1].id) * 2
 
 
 def test_means_by_decision_are_over_the_scenes_whose_reference_decides_so(tmp_path: Path) -> None:

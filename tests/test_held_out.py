@@ -23,6 +23,7 @@ from rewards.consistency import Consistency
 from rewards.critic.cause_first import ON_SIGHT, CauseFirstCritic, cause_score
 from rewards.held_out_consistency import held_out_consistency
 from rewards.loading import MixConfig
+from rewards.score import Score
 
 SCENES = tiny.scenes(60)
 EXPERTS = [
@@ -87,6 +88,8 @@ def test_strict_consistency_read_off_the_graded_one_is_the_strict_one() -> None:
     graded = Consistency(mode="graded").score_batch(completions, scenes)
     assert [strict_of(score) for score in graded] == strict
     assert 0 < np.mean([s.value for s in strict]) < 1
+    unread = Score(None, why="no JSON", failure="UnreadableClaims")
+    assert strict_of(unread) == unread
 
 
 def test_the_second_critic_counts_inventions_four_times_as_much_as_omissions() -> None:

@@ -136,11 +136,11 @@ def test_an_oncoming_car_is_met_at_the_sum_of_the_speeds() -> None:
 
 
 def test_neither_a_standing_ego_nor_who_comes_from_behind_counts() -> None:
-    """At 1.5 s the chasing car is 3.5 m behind and 15 m/s faster, the crossing one 31 m away at 5 m/s."""
+    """At 1.5 s the chasing car is 3.5 m behind and 15 m/s faster, the crossing one 10.5 m away at 5 m/s."""
     behind = standing_agent(-30.0, 0.0)
     chasing = replace(behind, poses_T3=behind.poses_T3 + np.array([2.0, 0, 0]) * np.arange(-15, 65)[:, None])
     standing = np.zeros((64, 3))
-    crossing = standing_agent(0.0, 40.0)
+    crossing = standing_agent(0.0, 20.0)
     driven = crossing.poses_T3 - np.array([0.0, 0.5, 0]) * np.arange(-15, 65)[:, None]
     scenes = [a_scene(agents=(chasing,)), a_scene(agents=(replace(crossing, poses_T3=driven),))]
     found = time_to_collision_s(np.stack([straight(5.0)[:15], standing[:15]]), scenes)

@@ -57,21 +57,19 @@ def without_bystander(scene: Scene) -> Scene | None:
 
 
 def _world_of(scene: Scene) -> tuple[DrivenWorld, int] | None:
-    """The driven world behind a scene and the choice of its sentence; None unless it is just that scene's."""
+    """The driven world behind a scene and the choice of its sentence, by its id; None where that tells of none."""
     if scene.source != SOURCE:
         return None
     try:
-        found = draw_driven(*parse_scene_id(scene.id), SyntheticConfig())
+        return draw_driven(*parse_scene_id(scene.id), SyntheticConfig())
     except ConfigError:
         return None
-    # A scene of another mixture of kinds has the same id and another world.
-    same = np.array_equal(found[0].poses_T3[: len(scene.observation.history_T3)], scene.observation.history_T3)
-    return found if same else None
 
 
 def _without(scene: Scene, driven: DrivenWorld, element_id: str, choice: int) -> Scene | None:
     world = without_element(driven.world, element_id)
     other = to_scene(drive_world(world), f"{scene.id}/without/{element_id}", choice)
+    # The past is another one if it leads up to the cause, and if a scene of another mixture of kinds has this id.
     same_past = np.allclose(other.observation.history_T3, scene.observation.history_T3, atol=1e-9)
     return replace(other, episode=scene.episode) if same_past else None
 
