@@ -114,9 +114,13 @@ def evaluate(
 
 
 def header_of(job: Evaluating, *, policy: str, training_seed: int | None, rewards: MixConfig | None) -> Header:
-    """What an evaluation says of itself. `rewards` is the mix that the policy was trained on, None for none."""
+    """What an evaluation says of itself. `rewards` is the mix that the policy was trained on, None for none.
+
+    A metric by which answers are chosen is held out no more than one that was trained on.
+    """
     metrics = list(CATALOGUE)
-    trained = trained_on(rewards, metrics)
+    known = {*trained_on(rewards, metrics), *trained_on(job.config.best_by, metrics)}
+    trained = tuple(name for name in metrics if name in known)
     return Header(
         label=job.label,
         policy=policy,

@@ -54,7 +54,7 @@ class Header:
     decoding: str
     """Which rollout of a scene answers: "best of 6 by likelihood", "greedy", "best of 6 by a mix of rewards"."""
     trained_on: tuple[str, ...] = ()
-    """Metrics whose grader the policy was trained on."""
+    """Metrics whose grader the policy was trained on, or its answers are chosen by."""
     held_out: tuple[str, ...] = ()
     """Metrics by graders that it was not trained on."""
     graders: Mapping[str, str] = field(default_factory=dict)

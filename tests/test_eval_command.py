@@ -121,6 +121,7 @@ def test_one_policy_greedily_best_of_3_and_as_it_is_lies_in_one_folder(
     drawn, likely = list(rollouts_of(whole.parent / "run-sft-best-of-3")), list(rollouts_of(whole))
     assert [row["completion_token_ids"] for row in drawn] == [row["completion_token_ids"] for row in likely]
     assert best.header.decoding == "best of 3 by a mix of rewards"
+    assert "consistency" in best.header.trained_on and "consistency" in greedy.header.held_out
     for identity in best.scene_ids:
         rewards = {row["answers"]: row["reward"] for row in drawn if row["scene_id"] == identity}
         assert rewards[True] == max(row["reward"] for row in drawn if row["scene_id"] == identity)
