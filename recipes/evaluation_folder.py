@@ -181,9 +181,10 @@ def read_evaluation(path: Path) -> Evaluation:
             f"{path / HEADER}: schema_version {raw.get('schema_version')!r}, this version reads {SCHEMA_VERSION}; "
             "evaluate again"
         )
-    known = {name: raw[name] for name in Header.__dataclass_fields__ if name in raw}
-    lists = {name: tuple(known[name]) for name in ("trained_on", "held_out") if name in known}
-    return _evaluation(Header(**{**known, **lists}), path / SCENES)
+    known: dict[str, Any] = {name: raw[name] for name in Header.__dataclass_fields__ if name in raw}
+    for name in ("trained_on", "held_out"):
+        known[name] = tuple(known.get(name, ()))
+    return _evaluation(Header(**known), path / SCENES)
 
 
 def evaluations_in(folder: Path) -> list[Path]:

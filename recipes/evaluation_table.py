@@ -25,7 +25,7 @@ def evaluation_table(evaluation: Evaluation, resamples: int) -> Table:
     header = evaluation.header
     table = Table(
         title=f"{header.label}: {len(evaluation.scene_ids)} scenes x {header.samples_per_scene}, {header.decoding}",
-        caption="trained on: the policy was rewarded for it, or its answers chosen by it. held out: by a grader that it was not trained on.",
+        caption="trained on: rewarded for it, or answers chosen by it. held out: by a grader that it never met.",
     )
     for heading in ("", "mean", "95 % interval", "scenes", ""):
         table.add_column(heading, justify="right" if heading else "left")

@@ -22,8 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 FEW = ["rollouts.engine=transformers", "rollouts.max_completion_tokens=64", "eval.samples_per_scene=3",
        "eval.scenes_per_chunk=3", "eval.resamples=100"]  # fmt: skip
 
+KNOWN = f"{ROOT / 'tests' / 'taught_scenes.py'}:taught@8"
+"""Scenes that the taught policy has learnt by heart; of others it hardly decodes any."""
 
-def evaluate(*policies: Path, out: Path, scenes: str = "synthetic:5:8", stop: StopFlag | None = None) -> None:
+
+def evaluate(*policies: Path, out: Path, scenes: str = KNOWN, stop: StopFlag | None = None) -> None:
     evaluate_policies.run(
         [str(policy) for policy in policies],
         scenes=scenes,
@@ -32,7 +35,7 @@ def evaluate(*policies: Path, out: Path, scenes: str = "synthetic:5:8", stop: St
         config=None,
         overrides=FEW,
         console=Console(quiet=True),
-        stop=stop or StopFlag(),
+        stop=StopFlag() if stop is None else stop,
     )
 
 
@@ -53,9 +56,10 @@ def test_an_evaluation_says_what_it_is_of(whole: Path, taught_policy: Path) -> N
     assert (header.label, header.policy, header.seed, header.training_seed) == ("run-sft", str(taught_policy), 1, 0)
     assert (header.samples_per_scene, header.temperature, header.top_p) == (3, 0.6, 0.98)
     assert header.decoding == "best of 3 by likelihood" and header.trained_on == ()
-    assert done.scene_ids == tuple(f"synthetic/test/5/{number}" for number in range(8))
+    assert done.scene_ids == tuple(f"synthetic/train/0/{number}" for number in range(8))
     assert set(done.per_scene) == set(CATALOGUE)
-    assert done.means()["parse_rate"] is not None and 0.0 <= done.means()["consistency_held_out"] <= 1.0
+    means = done.means()
+    assert means["parse_rate"] > 0.3 and means["consistency_held_out"] > 0.1 and means["faithful_trace"] is not None
 
 
 @engine
@@ -99,7 +103,7 @@ def test_a_finished_evaluation_is_shown_again_without_an_engine(
     whole: Path, taught_policy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(evaluate_policies, "open_policy", lambda *_: pytest.fail("nothing is left to draw"))
-    shown = ["eval", str(taught_policy), "--scenes", "synthetic:5:8", "--out", str(whole.parent), "--seed", "1", *FEW]
+    shown = ["eval", str(taught_policy), "--scenes", KNOWN, "--out", str(whole.parent), "--seed", "1", *FEW]
     assert cli.main([*shown, "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert told["evaluation"] == str(whole) and told["scenes"] == 8
@@ -111,7 +115,7 @@ def test_a_finished_evaluation_is_shown_again_without_an_engine(
 def test_one_policy_greedily_best_of_3_and_as_it_is_lies_in_one_folder(
     whole: Path, taught_policy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = ["eval", str(taught_policy), "--scenes", "synthetic:5:8", "--out", str(whole.parent), "--seed", "1", *FEW]
+    common = ["eval", str(taught_policy), "--scenes", KNOWN, "--out", str(whole.parent), "--seed", "1", *FEW]
     assert cli.main([*common, "--decoding", "greedy"]) == 0
     assert cli.main([*common, "--best-of", "3", "--by", "quickstart"]) == 0
     assert "run-sft-best-of-3: 8 scenes x 3" in capsys.readouterr().out
