@@ -15,6 +15,7 @@ import yaml
 from dying_run import Moment, run
 
 from recipes.checkpoints import flaws
+from recipes.evaluate_policies import told
 from recipes.evaluation_folder import evaluations_in, rollouts_of
 from rollouts.store import read_rollouts
 
@@ -114,7 +115,7 @@ def left_behind(run_folder: Path) -> dict[str, Any]:
         "files": sorted(path.name for path in (run_folder / "rollouts").iterdir()),
         "evaluations": {str(path.relative_to(run_folder)): path.is_dir() for path in evaluated.rglob("*")},
         "evaluated": [list(rollouts_of(path)) for path in evaluations_in(run_folder)],
-        "measured": [json.loads((path / "evaluation.json").read_text()) for path in evaluations_in(run_folder)],
+        "measured": [{**told(path), "evaluation": "", "policy": ""} for path in evaluations_in(run_folder)],
         "checkpoints": sorted(str(path.relative_to(run_folder)) for path in (run_folder / "checkpoints").rglob("*")),
         "rollouts": list(read_rollouts(run_folder / "rollouts")),
         "metrics": [{name: value for name, value in line.items() if name not in TIMES} for line in lines],
