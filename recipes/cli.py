@@ -104,6 +104,20 @@ def _parser() -> argparse.ArgumentParser:
     curate.add_argument("--shard", metavar="I/N", help="only shard I of N, from 0 (keys: curate.shard, curate.shards)")
     curate.add_argument("--merge", action="store_true", help="only choose and write, from the scores of all shards")
 
+    evaluation = verb("eval", _eval, "metrics of policies on the same scenes, each into an evaluation folder")
+    evaluation.add_argument("policies", nargs="+", metavar="POLICY", help="run folder, checkpoint, or plain folder")
+    evaluation.set_defaults(overrides=[])
+    evaluation.add_argument(
+        "--scenes", required=True, metavar="SPEC", help="synthetic:SEED:COUNT, SOURCE[@COUNT], a recipe or a run folder"
+    )
+    evaluation.add_argument("--out", type=Path, required=True, metavar="DIR", help="one folder in it per policy")
+    evaluation.add_argument("--seed", type=int, default=0, help="of the sampling (default: 0)")
+    evaluation.add_argument("--config", help="eval, rollouts and policy of this YAML file, recipe or run folder")
+    evaluation.add_argument("--decoding", choices=("sample", "greedy"), help="(key: eval.decoding)")
+    evaluation.add_argument("--best-of", type=int, metavar="K", help="draw K, choose by --by (eval.samples_per_scene)")
+    evaluation.add_argument("--by", metavar="MIX", help="a mix, recipe or run folder that chooses (key: eval.best_by)")
+    evaluation.add_argument("--json", action="store_true", dest="as_json")
+
     recipes = verb("recipes", _recipes, "list, show or copy the shipped recipes")
     recipes.add_argument("action", choices=("list", "show", "copy"))
     recipes.add_argument("name", nargs="?")
@@ -271,6 +285,43 @@ def _curate(options: argparse.Namespace) -> int:
             )
             return EXIT_STOPPED
     return 0
+
+
+def _eval(options: argparse.Namespace) -> int:
+    quiet_libraries()
+    from rich.console import Console
+
+    from . import evaluate_policies
+    from .stopping import Stopped, stop_on_signal
+
+    words = [*options.policies, *options.overrides]
+    overrides = [word for word in words if "=" in word and not Path(word).exists()]
+    settings = [] if options.decoding is None else [f"eval.decoding={options.decoding}"]
+    if (options.best_of is None) != (options.by is None):
+        raise ConfigError("--best-of K and --by MIX go together: how many are drawn, and what chooses")
+    if options.by is not None:
+        from .mix_spec import mix_config_of
+
+        mix = mix_config_of(options.by).model_dump_json(exclude_unset=True)
+        settings += [f"eval.samples_per_scene={options.best_of}", f"eval.best_by={mix}"]
+    console = Console(stderr=True) if options.as_json else run_console()
+    with stop_on_signal() as stop:
+        try:
+            return evaluate_policies.run(
+                [word for word in words if word not in overrides],
+                scenes=options.scenes,
+                out=options.out,
+                seed=options.seed,
+                config=options.config,
+                overrides=[*overrides, *settings],
+                console=console,
+                stop=stop,
+                as_json=options.as_json,
+            )
+        except Stopped as reason:
+            told = f"{reason}; every finished chunk is in {options.out}. The same command goes on"
+            console.print(told, soft_wrap=True, markup=False)
+            return EXIT_STOPPED
 
 
 def _recipes(options: argparse.Namespace) -> int:

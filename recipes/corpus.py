@@ -26,12 +26,11 @@ from .sft import Example
 from .spool import Picked, Spool
 
 Split = Literal["train", "validation", "test"]
-HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """All scenes of a run. The splits share no log and no synthetic seed. Only those held out are in memory."""
+    """All scenes of a run. The splits share no log and no synthetic seed. Only those for validation are in memory."""
 
     examples: Sequence[Example]
     """SFT traces; empty if the run has no SFT."""
@@ -41,7 +40,7 @@ class Corpus:
     practice: int
     """How many there are to practise on."""
     validation: list[Scene]
-    test: list[Scene]
+    test: Sequence[Scene]
     skipped: Counter[str]
     """Windows of real logs that were left out, by reason."""
 
@@ -54,20 +53,22 @@ def load_corpus(
 ) -> Corpus:
     """Load every split; SceneError names a split that came out empty.
 
-    Train scenes go to a file without a name, on the file system of `folder`. `mark` hears what is being done, for a
-    watch.
+    Train and test scenes go to files without a name, on the file system of `folder`. `mark` hears what is being done,
+    for a watch.
     """
-    held_out: dict[Split, list[Scene]] = {}
     skipped: Counter[str] = Counter()
-    for split in HELD_OUT:
-        mark(f"scenes of the {split} split")
-        held_out[split], left_out = load_split(config, split, console)
-        skipped += left_out
+    mark("scenes of the validation split")
+    validation, left_out = load_split(config, "validation", console)
+    skipped += left_out
+    mark("scenes of the test split")
+    test: Spool[Scene] = Spool(folder)
+    test.extend(split_scenes(config, "test", skipped, console))
+    held_out: dict[Split, Sequence[Scene]] = {"validation": validation, "test": test}
     scenes: Spool[Scene] = Spool(folder)
     lessons = _Lessons(config, folder)
     if config.scenes.curated is None or config.sft is not None:
         mark("scenes of the train split")
-        for scene in _apart(held_out, _train_scenes(config, console, skipped)):
+        for scene in _apart(held_out, split_scenes(config, "train", skipped, console)):
             lessons.offer(len(scenes), scene)
             scenes.append(scene)
             mark("scenes of the train split")
@@ -89,8 +90,8 @@ def load_corpus(
         examples=lessons.of(scenes, counts["train"], console),
         rl=Picked(scenes, _order(config, practice)),
         practice=len(practice),
-        validation=held_out["validation"],
-        test=held_out["test"],
+        validation=validation,
+        test=Picked(test, range(len(test))),
         skipped=skipped,
     )
 
@@ -128,27 +129,30 @@ def load_split(
     return scenes, left_out
 
 
-def _train_scenes(config: RunConfig, console: Console, skipped: Counter[str]) -> Iterator[Scene]:
-    """One after another; what is left out of logs is counted in `skipped`."""
+def split_scenes(
+    config: RunConfig, split: Split, skipped: Counter[str], console: Console | None = None
+) -> Iterator[Scene]:
+    """The scenes of one split one after another; what is left out of logs is counted in `skipped`."""
     source = config.scenes
+    wanted = {"train": source.train, "validation": source.validation, "test": source.test}[split]
     if source.source == "synthetic":
-        yield from _generating(config.seed, "train", _wanted_synthetic("train", source.train), console)
+        yield from _generating(config.seed, split, _wanted_synthetic(split, wanted), console)
         return
     scene = None
     for scene in stream_scenes(
         source.source,
         source.root,
-        split="train",
+        split=split,
         stride_s=source.stride_s,
         held_out=source.held_out,
         on_bad_log="skip",
-        count=source.train,
+        count=wanted,
         arguments=source.arguments,
         left_out=skipped,
     ):
         yield scene
     if scene is None:
-        raise _empty("train", source.source, skipped)
+        raise _empty(split, source.source, skipped)
 
 
 def _wanted_synthetic(split: Split, count: int | None) -> int:

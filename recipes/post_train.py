@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -12,16 +12,18 @@ from typing import Any, Literal
 from rich.console import Console
 
 from ar1_rl.driving import Scene
-from ar1_rl.report.plots import plot_curves, plot_scenes
+from ar1_rl.report.plots import one_per_kind, plot_curves, plot_scenes
 from ar1_rl.report.tables import comparison_table
 from rewards.costs import figures, told
-from rollouts.store import RolloutStore
+from rollouts.recorded import EVALUATIONS
 
 from .checkpoints import newest_whole, step_of
 from .corpus import Corpus, load_corpus
-from .evaluate import Evaluation, evaluate, paired_differences
+from .curation_store import weights_fingerprint
+from .evaluate import METRICS, Evaluating, evaluate, header_of, paired_differences
+from .evaluation_folder import Evaluation, EvaluationFolder, answers_in
 from .full_disk import told_when_full
-from .graders import Graders
+from .graders import GRADED, Graders, reader_of
 from .grpo import PolicyTraining
 from .practice import check_enough
 from .ranks import ALONE, Ranks
@@ -30,6 +32,7 @@ from .run_folder import RunFolder
 from .sft import fine_tune
 from .stopping import StopFlag
 from .training import group_counts
+from .validation import BEST_FOLDER
 
 
 def post_train(
@@ -76,18 +79,18 @@ def _post_train(
     with clock.time("engine"):
         training = PolicyTraining(config, policy_path, corpus.rl, folder, console)
     with clock.time("eval"):
-        before = _evaluate(training, corpus, "before", 0, console, stop)
+        before = _evaluate(training, corpus, "before", policy_path, console, stop)
     with clock.time("grpo"):
         training.train(corpus.validation, stop, resume_from)
     with clock.time("eval"):
-        after = _evaluate(training, corpus, "after", config.grpo.steps, console, stop)
-    if not ranks.first:
+        after = _evaluate(training, corpus, "after", folder.checkpoints / BEST_FOLDER, console, stop)
+    if before is None or after is None:
         return
     summary = summarise(config, corpus, before, after, clock)
     summary["costs"] = {name: figures(usage) for name, usage in training.reward.costs.items()}
     summary["groups"] = groups = group_counts(folder.read_metrics(), config.grpo.scenes_per_step)
     folder.write_json("summary.json", summary)
-    show(summary, folder, corpus.test, before, after, console)
+    show(summary, folder, corpus.test, console)
     console.print(
         f"Groups of equal rewards: {groups['zero_variance']} of {groups['all']}; skipped: {groups['skipped']}"
     )
@@ -131,52 +134,81 @@ def summarise(config: RunConfig, corpus: Corpus, before: Evaluation, after: Eval
             "top_p": config.eval.top_p,
         },
         "skipped_windows": dict(corpus.skipped),
-        "before": before.means(),
-        "after": after.means(),
+        "before": _summarised(before),
+        "after": _summarised(after),
         "delta": paired_differences(before, after, config.eval.resamples),
     }
 
 
-def show(
-    summary: dict[str, Any],
-    folder: RunFolder,
-    scenes: list[Scene],
-    before: Evaluation,
-    after: Evaluation,
-    console: Console,
-) -> None:
+def _summarised(evaluation: Evaluation) -> dict[str, float | None]:
+    means = evaluation.means()
+    return {name: means[name] for name in METRICS}
+
+
+def show(summary: dict[str, Any], folder: RunFolder, scenes: Sequence[Scene], console: Console) -> None:
     """The table in the terminal, and the pictures beside it."""
     plot_curves(folder.read_metrics(), folder.path / "curves.png")
-    plot_scenes(scenes, before.most_likely, after.most_likely, folder.path / "scenes.png")
+    shown = [scenes[place] for place in one_per_kind(scenes)]
+    ids, evaluations = [scene.id for scene in shown], folder.path / EVALUATIONS
+    before, after = answers_in(evaluations / "before", ids), answers_in(evaluations / "after", ids)
+    plot_scenes(shown, before, after, folder.path / "scenes.png")
     console.print(comparison_table(summary))
-    console.print(f"Run folder {folder.path}: summary.json, curves.png, scenes.png, rollouts/, checkpoints/best")
+    console.print(
+        f"Run folder {folder.path}: summary.json, curves.png, scenes.png, rollouts/, evaluations/, checkpoints/best"
+    )
 
 
 def _evaluate(
-    training: PolicyTraining, corpus: Corpus, label: str, step: int, console: Console, stop: StopFlag
-) -> Evaluation:
-    """Evaluate the trainer's present weights on the test split; each rank takes its share of the scenes."""
+    training: PolicyTraining, corpus: Corpus, label: str, policy_path: Path, console: Console, stop: StopFlag
+) -> Evaluation | None:
+    """Evaluate the trainer's present weights on the test split; each rank takes its share of the scenes.
+
+    The first rank returns the whole. What an earlier start of the run has evaluated of these weights stays.
+    """
     config, ranks = training.config, training.folder.ranks
-    training.sync()
-    scenes = ranks.share(corpus.test)
-    parts = []
-    if scenes:
-        part = evaluate(
-            training.policy(config.eval.sampling(config.rollouts), label),
-            scenes,
-            Graders.embedded(),
-            config.eval,
-            run_seed=config.seed,
-            step=step,
-            label=label,
-            store=RolloutStore(training.folder.rollouts, ranks.index),
-            console=console,
-            stop=stop,
-            mark=ranks.mark,
+    step = 0 if label == "before" else config.grpo.steps
+    graders = Graders.embedded(reader_of(config.rewards), config.eval.held_out)
+    folder = EvaluationFolder(training.folder.path / EVALUATIONS / label, ranks.index)
+    if ranks.first:
+        folder.begin(
+            {
+                "weights": weights_fingerprint(policy_path) if policy_path.is_dir() else str(policy_path),
+                "seed": config.seed,
+                "step": step,
+                "scenes": {**config.scenes.model_dump(mode="json"), "count": len(corpus.test)},
+                "eval": config.eval.identity(),
+                "graders": dict(graders.told),
+                "ranks": ranks.count,
+            },
+            anew=True,
         )
-        parts.append(part)
+    ranks.wait()
+    job = Evaluating(
+        policy=training.policy(config.eval.sampling(config.rollouts), label),
+        graders=graders,
+        config=config.eval,
+        run_seed=config.seed,
+        step=step,
+        label=label,
+        choose_by=None if config.eval.best_by is None else config.eval.best_by.build(),
+        faithfulness_scenes=-(-config.eval.faithfulness_scenes // ranks.count),
+        mark=ranks.mark,
+    )
+    if not folder.finished:
+        training.sync()
+        scenes = ranks.share(corpus.test)
+        evaluate(job, lambda skip: scenes[skip:], len(scenes), folder, console, stop)
     ranks.mark("")
-    return Evaluation.joined(ranks.gather(parts))
+    ranks.wait()
+    if not ranks.first:
+        return None
+    header = header_of(
+        job,
+        policy=str(policy_path),
+        training_seed=config.seed,
+        rewards=None if label == "before" else config.rewards,
+    )
+    return folder.finish(header, by_decision=GRADED)
 
 
 def _limit_threads(config: RunConfig, ranks: Ranks) -> None:

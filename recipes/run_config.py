@@ -17,6 +17,7 @@ from rewards.loading import MixConfig
 from rollouts.config import EngineConfig, PromptConfig, SamplingConfig
 
 from . import sharding
+from .eval_config import EvalConfig
 from .launch import LaunchConfig
 
 
@@ -68,24 +69,6 @@ class SftConfig(ConfigModel):
     """Label faults planted in the synthetic corpus; unset: clean labels."""
     pretrain_scenes: int = Field(0, ge=0)
     """Synthetic scenes mixed into the corpus of real logs, which are too few to learn to write from."""
-
-
-class EvalConfig(ConfigModel):
-    """Evaluation: K rollouts a scene, decoded as Alpamayo-R1 decodes."""
-
-    samples_per_scene: int = Field(6, ge=1)
-    temperature: float = Field(0.6, gt=0.0)
-    top_p: float = Field(0.98, gt=0.0, le=1.0)
-    close_encounter_m: float = Field(0.5, gt=0.0)
-    """Box distance below which a scene counts as a close encounter; the paper does not state its own."""
-    resamples: int = Field(4000, ge=100)
-    """Bootstrap resamples of scenes behind every interval."""
-
-    def sampling(self, rollouts: SamplingConfig) -> SamplingConfig:
-        """How evaluation draws: its own temperature and top-p, the rollouts' length limit."""
-        return SamplingConfig(
-            temperature=self.temperature, top_p=self.top_p, max_completion_tokens=rollouts.max_completion_tokens
-        )
 
 
 class RolloutsConfig(EngineConfig, SamplingConfig, PromptConfig):

@@ -18,7 +18,7 @@ from ar1_rl.errors import ConfigError
 from ar1_rl.metrics.agreement import QUANTILES, Agreement, Distribution
 from ar1_rl.report.progress import progress
 from rewards.mix import Mix
-from rollouts.recorded import RecordedBatch, read_batches, rollout_files
+from rollouts.recorded import EVALUATIONS, RecordedBatch, read_batches, rollout_files
 
 from .console import run_console
 from .mix_spec import mix_config_of
@@ -60,9 +60,10 @@ def run(
 
 def run_folder_of(source: Path) -> Path:
     """The folder of the run that a file of rollouts lies in; its own folder where it lies in none."""
-    if source.is_dir():
-        return source
-    return source.parent.parent if source.parent.name == ROLLOUTS else source.parent
+    folder = source
+    if not source.is_dir():
+        folder = source.parent.parent if source.parent.name == ROLLOUTS else source.parent
+    return folder.parent.parent if folder.parent.name == EVALUATIONS else folder
 
 
 def rescore(

@@ -19,6 +19,8 @@ from ar1_rl.driving.completion import Completion
 from ar1_rl.driving.decision_text import parse_decisions, parse_decisions_by_rules
 from ar1_rl.driving.kinematics import from_t0
 from ar1_rl.driving.lane_frame import lane_paths
+from ar1_rl.driving.meta_actions import THRESHOLDS as ACTION_THRESHOLDS
+from ar1_rl.driving.meta_actions import MetaActionThresholds
 from ar1_rl.driving.motion import MOTION_THRESHOLDS, Motion, MotionThresholds, read_motions
 from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError, CriticError
@@ -47,6 +49,7 @@ class Consistency(BatchReward):
     """Instead of an endpoint: chat messages to the reply's text; may be called from several threads at once."""
     in_flight: int = 8
     """Questions to the language model at once."""
+    action_thresholds: MetaActionThresholds = ACTION_THRESHOLDS
     motion_thresholds: MotionThresholds = MOTION_THRESHOLDS
     thresholds: CarryingOutThresholds = THRESHOLDS
     name: str = "consistency"
@@ -94,7 +97,7 @@ class Consistency(BatchReward):
         self, completions: Sequence[Completion], scenes: Sequence[Scene], readings: Mapping[str, Claims | CriticError]
     ) -> list[Score]:
         """Scores, given what the extractor makes of every text."""
-        motions = _motions(completions, scenes, self.motion_thresholds)
+        motions = _motions(completions, scenes, self.motion_thresholds, self.action_thresholds)
         return [
             self._score(readings.get(completion.reasoning or ""), motion)
             for completion, motion in zip(completions, motions, strict=True)
@@ -166,7 +169,10 @@ def score_of(agreement: Agreement, mode: Mode) -> Score:
 
 
 def _motions(
-    completions: Sequence[Completion], scenes: Sequence[Scene], thresholds: MotionThresholds
+    completions: Sequence[Completion],
+    scenes: Sequence[Scene],
+    thresholds: MotionThresholds,
+    actions_by: MetaActionThresholds,
 ) -> list[Motion | None]:
     """The motion of every trajectory, None where there is none; trajectories of one length are read at once."""
     motions: list[Motion | None] = [None] * len(completions)
@@ -178,6 +184,8 @@ def _motions(
     for rows in by_length.values():
         poses_BT3 = from_t0(np.stack(list(rows.values())))
         paths = [lane_paths(scenes[i].lanes, scenes[i].observation.route) for i in rows]
-        for i, motion in zip(rows, read_motions(poses_BT3, paths, thresholds=thresholds), strict=True):
+        for i, motion in zip(
+            rows, read_motions(poses_BT3, paths, thresholds=thresholds, actions_by=actions_by), strict=True
+        ):
             motions[i] = motion
     return motions

@@ -23,6 +23,12 @@ class SamplingConfig(ConfigModel):
     max_completion_tokens: int = Field(80, ge=8)
 
 
+class Greedy(SamplingConfig):
+    """The likeliest token at every place."""
+
+    temperature: float = Field(0.0, ge=0.0, le=0.0)
+
+
 class PromptConfig(ConfigModel):
     """What a policy is asked with."""
 

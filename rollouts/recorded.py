@@ -16,6 +16,8 @@ from ar1_rl.errors import DecodeError, RunError
 from .record import ROLLOUT_SCHEMA_VERSION, ScoreColumns
 
 ALL_LABELS = "all"
+EVALUATIONS = "evaluations"
+"""Folder of a run with its evaluations, each named by its label and with rollouts/*.parquet of its own."""
 UNUSED = ("prompt_token_ids", "logprobs")
 """Columns that no score depends on."""
 
@@ -36,7 +38,7 @@ def rollout_files(source: Path, label: str = ALL_LABELS) -> list[Path]:
     if source.is_file():
         return [source]
     folder = source / "rollouts" if (source / "rollouts").is_dir() else source
-    files = sorted(folder.glob("*.parquet"))
+    files = [*sorted(folder.glob("*.parquet")), *sorted(source.glob(f"{EVALUATIONS}/*/rollouts/*.parquet"))]
     if not files:
         raise RunError(f"{source}: no rollouts here; allowed are a run folder with rollouts/*.parquet, or such a file")
     chosen = [path for path in files if label in (ALL_LABELS, label_of(path))]
@@ -47,7 +49,9 @@ def rollout_files(source: Path, label: str = ALL_LABELS) -> list[Path]:
 
 
 def label_of(path: Path) -> str:
-    """What a rollout file is of: `train-000007-rank000.parquet` is of `train`."""
+    """What a rollout file is of: `train-000007-rank000.parquet` is of `train`, one of an evaluation of its label."""
+    if path.parent.parent.parent.name == EVALUATIONS:
+        return path.parent.parent.name
     return path.name.split("-")[0].removesuffix(".parquet")
 
 

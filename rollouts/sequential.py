@@ -121,6 +121,10 @@ class _SeededNoise:
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         import torch
 
+        if self._sampling.temperature == 0.0:
+            logprobs = torch.log_softmax(scores.float(), dim=-1)
+            self._chosen.append(logprobs.max(-1).values.tolist())
+            return logprobs
         logprobs = torch.log_softmax(scores.float() / self._sampling.temperature, dim=-1)
         if self._sampling.top_p < 1.0:
             ordered, order = logprobs.sort(dim=-1, descending=True)

@@ -166,7 +166,11 @@ def rollouts_written(label: str) -> None:
     """SIGKILL when the rollouts of that batch are written, under a name that is not yet theirs."""
     from rollouts import store
 
-    before(store.os, "replace", lambda source, target: Path(target).name.startswith(label), lambda *a: die())
+    def it_is(source: Any, target: Any) -> bool:
+        path = Path(target)
+        return path.name.startswith(label) or path.parent.parent.name == label
+
+    before(store.os, "replace", it_is, lambda *a: die())
 
 
 def rollouts_there(label: str) -> None:
@@ -177,7 +181,7 @@ def rollouts_there(label: str) -> None:
 
     def write(self: Any, name: str, rows: Any) -> Path:
         path = original(self, name, rows)
-        if name == label:
+        if label in (name, self.folder.parent.name):
             die()
         return path
 
@@ -212,7 +216,7 @@ def no_file_larger_after(batch_and_size: tuple[str, int]) -> None:
 
     def write(self: Any, name: str, rows: Any) -> Path:
         path = original(self, name, rows)
-        if name == label:
+        if label in (name, self.folder.parent.name):
             no_file_larger_than(size)
         return path
 

@@ -9,7 +9,7 @@ import pytest
 from tiny import TinyPolicy
 
 from rollouts import sequential, vectorised
-from rollouts.config import EngineConfig, SamplingConfig
+from rollouts.config import EngineConfig, Greedy, SamplingConfig
 from rollouts.engine import Engine, Request, request_seed
 from rollouts.policy import Policy
 
@@ -56,6 +56,26 @@ def test_logprobs_are_those_of_the_distribution_drawn_from(
     scored = engines["transformers"].logprobs([r.prompt_token_ids for r in asked], [s.token_ids for s in samples])
     for sample, expected in zip(samples, scored, strict=True):
         assert np.abs(np.array(sample.logprobs) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", OPENERS)
+def test_greedy_takes_the_likeliest_token_at_every_place_whatever_the_seed(
+    engines: dict[str, Engine], tiny_policy: TinyPolicy, name: str
+) -> None:
+    import torch
+
+    asked = requests(tiny_policy, 3)
+    again = [Request(request.prompt_token_ids, request.seed + 1) for request in asked]
+    stop = tiny_policy.dialogue.layout.future_end
+    samples = engines[name].sample(asked, Greedy(max_completion_tokens=12), stop)
+    assert samples == engines[name].sample(again, Greedy(max_completion_tokens=12), stop)
+    model = engines["transformers"]._model  # type: ignore[attr-defined]
+    for request, sample in zip(asked, samples, strict=True):
+        ids = torch.tensor([[*request.prompt_token_ids, *sample.token_ids]])
+        with torch.no_grad():
+            logits = model(input_ids=ids).logits[0, len(request.prompt_token_ids) - 1 : -1]
+        assert logits.argmax(-1).tolist() == list(sample.token_ids)
+        assert sample.logprobs == pytest.approx(torch.log_softmax(logits, -1).max(-1).values.tolist(), abs=1e-5)
 
 
 def test_both_engines_score_given_completions_alike(engines: dict[str, Engine], tiny_policy: TinyPolicy) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rollouts.store import read_rollouts
+from rollouts.recorded import read_batches, rollout_files
 
 pytestmark = pytest.mark.engine
 
@@ -31,7 +31,7 @@ def test_real_logs_are_trained_on_and_evaluated_with_whole_logs_held_out(data_ro
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["recipe"], summary["eval"]["scenes"]) == ("real_logs", 8)
-    rows = list(read_rollouts(out / "rollouts"))
+    rows = [row for batch in read_batches(rollout_files(out)) for row in batch.rows]
     trained = {row["episode"] for row in rows if row["policy_version"].startswith("step-") and row["step"] >= 0}
     held_out = {row["episode"] for row in rows if row["policy_version"] in ("before", "after")}
     assert trained and held_out and not trained & held_out

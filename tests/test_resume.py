@@ -15,6 +15,8 @@ import yaml
 from dying_run import Moment, run
 
 from recipes.checkpoints import flaws
+from recipes.evaluate_policies import told
+from recipes.evaluation_folder import evaluations_in, rollouts_of
 from rollouts.store import read_rollouts
 
 pytestmark = pytest.mark.engine
@@ -104,12 +106,16 @@ def left_behind(run_folder: Path) -> dict[str, Any]:
     """Everything that a run leaves, but for times."""
     from safetensors.numpy import load_file
 
+    evaluated = run_folder / "evaluations"
     lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
     summary = json.loads((run_folder / "summary.json").read_text())
     weights = load_file(run_folder / "checkpoints" / "best" / "model.safetensors")
     last = load_file(run_folder / "checkpoints" / "grpo-trainer" / f"checkpoint-{STEPS}" / "model.safetensors")
     return {
         "files": sorted(path.name for path in (run_folder / "rollouts").iterdir()),
+        "evaluations": {str(path.relative_to(run_folder)): path.is_dir() for path in evaluated.rglob("*")},
+        "evaluated": [list(rollouts_of(path)) for path in evaluations_in(run_folder)],
+        "measured": [{**told(path), "evaluation": "", "policy": ""} for path in evaluations_in(run_folder)],
         "checkpoints": sorted(str(path.relative_to(run_folder)) for path in (run_folder / "checkpoints").rglob("*")),
         "rollouts": list(read_rollouts(run_folder / "rollouts")),
         "metrics": [{name: value for name, value in line.items() if name not in TIMES} for line in lines],

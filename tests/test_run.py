@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ar1_rl.metrics.catalogue import CATALOGUE
 from recipes.evaluate import METRICS
+from recipes.evaluation_folder import evaluations_in, read_evaluation, rollouts_of
 from rollouts.store import read_rollouts
 
 pytestmark = pytest.mark.engine
@@ -61,6 +63,27 @@ def test_the_summary_has_the_published_format(finished: Path) -> None:
     for name in METRICS:
         assert {"mean", "ci95", "p"} <= set(summary["delta"][name])
         assert len(summary["delta"][name]["ci95"]) == 2
+
+
+def test_both_evaluations_lie_in_folders_of_their_own_and_are_what_the_summary_tells(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    assert [path.name for path in evaluations_in(finished)] == ["after", "before"]
+    scenes = set()
+    for side in ("before", "after"):
+        done = read_evaluation(finished / "evaluations" / side)
+        assert set(done.per_scene) == set(CATALOGUE)
+        assert {name: done.means()[name] for name in METRICS} == summary[side]
+        rows = list(rollouts_of(finished / "evaluations" / side))
+        assert len(rows) == 6 * 6 and len({row["seed"] for row in rows}) == 36
+        assert {row["policy_version"] for row in rows} == {side} == {done.header.policy_version}
+        assert {"critic", "critic_held_out", "consistency", "consistency_held_out", "likelihood"} <= set(rows[0])
+        scenes.add(done.scene_ids)
+    assert len(scenes) == 1
+    before, after = (read_evaluation(finished / "evaluations" / side).header for side in ("before", "after"))
+    assert before.trained_on == () and {"consistency", "reasoning_score", "ade_m"} <= set(after.trained_on)
+    assert not {"comfort", "consistency_held_out"} & set(after.trained_on), "comfort has the weight 0"
+    assert {"consistency_held_out", "reasoning_score_held_out", "faithful_plan"} <= set(after.held_out)
+    assert not list((finished / "rollouts").glob("before-*")) and not list((finished / "rollouts").glob("after-*"))
 
 
 def test_every_rollout_is_recorded_with_its_own_seed(finished: Path) -> None:

@@ -29,7 +29,7 @@ from recipes.evaluate import score_columns
 from recipes.rescoring import compare, rescore_batch
 from recipes.run_config import ScenesConfig
 from recipes.scenes_by_id import scenes_by_id, scenes_of_run, seen_differently
-from recipes.score import run
+from recipes.score import run, run_folder_of
 from rewards import Mix, RubricCritic, Term
 from rewards.critic import critic
 from rewards.loading import build_mix
@@ -423,3 +423,19 @@ def _silent() -> Any:
     from rich.console import Console
 
     return Console(quiet=True)
+
+
+def test_rollouts_of_an_evaluation_belong_to_the_label_and_the_run_it_lies_in(tmp_path: Path) -> None:
+    training = tmp_path / "rollouts" / "train-000000-rank000.parquet"
+    before = tmp_path / "evaluations" / "before" / "rollouts" / "chunk-000000-rank000.parquet"
+    for path in (training, before):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert rollout_files(tmp_path, "before") == [before]
+    assert rollout_files(tmp_path, "train") == [training]
+    assert rollout_files(tmp_path) == [training, before]
+    assert rollout_files(before.parents[1], "before") == [before]
+    for source in (tmp_path, training, before, before.parents[1]):
+        assert run_folder_of(source) == tmp_path
+    with pytest.raises(RunError, match="there are before, train, or all"):
+        rollout_files(tmp_path, "after")

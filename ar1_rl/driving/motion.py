@@ -15,7 +15,7 @@ import numpy as np
 
 from .decisions import Side
 from .lane_frame import LanePath, LaneReading, follow
-from .meta_actions import MetaActions, segments_and_speed
+from .meta_actions import THRESHOLDS, MetaActions, MetaActionThresholds, segments_and_speed
 from .segments import Segment
 from .trajectory import DT_S, wrap_angle
 
@@ -83,9 +83,10 @@ def read_motions(
     choices: Sequence[Sequence[LanePath]],
     dt_s: float = DT_S,
     thresholds: MotionThresholds = MOTION_THRESHOLDS,
+    actions_by: MetaActionThresholds = THRESHOLDS,
 ) -> list[Motion]:
     """The motion of every trajectory; `choices` are its possible paths (`lane_paths`), empty where none are known."""
-    actions, speed_BT = segments_and_speed(poses_BT3, dt_s)
+    actions, speed_BT = segments_and_speed(poses_BT3, dt_s, actions_by)
     on_map = np.array([len(paths) > 0 for paths in choices], dtype=bool)
     reading, paths = _in_frames(poses_BT3, choices, on_map)
     s_range = zip(paths, reading.s_BT.min(axis=1).tolist(), reading.s_BT.max(axis=1).tolist(), strict=True)

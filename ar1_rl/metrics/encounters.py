@@ -14,6 +14,7 @@ from ..driving.on_area import boxes_on_area
 from ..driving.scene import Scene
 from ..driving.trajectory import HISTORY_STEPS
 from ..errors import SceneError
+from .corners import box_centers
 
 ENCOUNTER_THRESHOLDS_M = (0.0, 0.2, 0.5, 1.0, 2.0)
 """Box distances [m] under which an encounter is counted as close; Alpamayo-R1 names no figure, so several are kept.
@@ -32,8 +33,8 @@ def nearest_agent_m(poses_BT3: np.ndarray, scenes: Sequence[Scene], *, cap_m: fl
     Cut at `cap_m`; NaN where the scene does not know its agents. Row i was driven in `scenes[i]`.
     """
     distinct, scene_B = distinct_scenes(scenes)
-    agents_SAT3, size_SA2 = _packed_agents(distinct, poses_BT3.shape[1])
-    nearest_B = nearest_box_m(*_ego_boxes(poses_BT3, distinct, scene_B), agents_SAT3, size_SA2, scene_B, cap_m=cap_m)
+    agents_SAT3, size_SA2 = packed_agents(distinct, poses_BT3.shape[1])
+    nearest_B = nearest_box_m(*ego_boxes(poses_BT3, distinct, scene_B), agents_SAT3, size_SA2, scene_B, cap_m=cap_m)
     return np.where([scene.agents is not None for scene in scenes], nearest_B, np.nan)
 
 
@@ -44,7 +45,7 @@ def off_road_share(poses_BT3: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray
     """
     distinct, scene_B = distinct_scenes(scenes)
     areas = [scene.drivable_area or () for scene in distinct]
-    on_road_BT = boxes_on_area(*_ego_boxes(poses_BT3, distinct, scene_B), scene_B, areas)
+    on_road_BT = boxes_on_area(*ego_boxes(poses_BT3, distinct, scene_B), scene_B, areas)
     share_B = 1.0 - on_road_BT.mean(axis=1)
     return np.where([scene.drivable_area is not None for scene in scenes], share_B, np.nan)
 
@@ -75,26 +76,28 @@ def distinct_scenes(scenes: Sequence[Scene]) -> tuple[list[Scene], np.ndarray]:
     return distinct, rows
 
 
-def _ego_boxes(poses_BT3: np.ndarray, distinct: Sequence[Scene], scene_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ego_boxes(poses_BT3: np.ndarray, distinct: Sequence[Scene], scene_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Poses [B, T, 3] of the centre of the ego box, and its size [B, 2]."""
     size_S2 = np.array([scene.ego_size_m for scene in distinct], dtype=float).reshape(-1, 2)
-    ahead_B1 = np.array([scene.ego_center_ahead_m for scene in distinct], dtype=float)[scene_B][:, None]
-    x_BT, y_BT, yaw_BT = np.moveaxis(poses_BT3, -1, 0)
-    centers = [x_BT + ahead_B1 * np.cos(yaw_BT), y_BT + ahead_B1 * np.sin(yaw_BT), yaw_BT]
-    return np.stack(centers, axis=-1), size_S2[scene_B]
+    ahead_B = np.array([scene.ego_center_ahead_m for scene in distinct], dtype=float)[scene_B]
+    return box_centers(poses_BT3, ahead_B), size_S2[scene_B]
 
 
-def _packed_agents(scenes: Sequence[Scene], steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Futures [S, A, T, 3] and sizes [S, A, 2] of all agents; missing agents are NaN."""
+def packed_agents(scenes: Sequence[Scene], steps: int, first: int = HISTORY_STEPS) -> tuple[np.ndarray, np.ndarray]:
+    """Futures [S, A, T, 3] and sizes [S, A, 2] of all agents; missing agents are NaN.
+
+    T are the ticks from `first` to the last of `steps` future ones.
+    """
     most = max((len(scene.agents or ()) for scene in scenes), default=0)
-    poses_SAT3 = np.full((len(scenes), most, steps, 3), np.nan)
+    poses_SAT3 = np.full((len(scenes), most, HISTORY_STEPS + steps - first, 3), np.nan)
     size_SA2 = np.ones((len(scenes), most, 2))
     for s, scene in enumerate(scenes):
         for a, agent in enumerate(scene.agents or ()):
-            future = agent.poses_T3[HISTORY_STEPS : HISTORY_STEPS + steps]
-            if len(future) != steps:
+            future = agent.poses_T3[first : HISTORY_STEPS + steps]
+            if len(agent.poses_T3) < HISTORY_STEPS + steps:
+                there = max(len(agent.poses_T3) - HISTORY_STEPS, 0)
                 raise SceneError(
-                    f"scene {scene.id!r}, agent {agent.track_id!r}: {len(future)} future poses, the trajectory has "
+                    f"scene {scene.id!r}, agent {agent.track_id!r}: {there} future poses, the trajectory has "
                     f"{steps}; agents of a scene need {HISTORY_STEPS} + {steps} ticks"
                 )
             poses_SAT3[s, a] = future

@@ -70,7 +70,7 @@ def curve_panels(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, li
 def plot_scenes(scenes: Sequence[Scene], before: Sequence[Answered], after: Sequence[Answered], path: Path) -> None:
     """A few scenes of different kinds from above, with expert, before and after, and both traces."""
     plt = _pyplot()
-    chosen = _one_per_kind(scenes, SCENES_SHOWN)
+    chosen = one_per_kind(scenes, SCENES_SHOWN)
     figure, axes = plt.subplots(2, 3, figsize=(15, 9.5), layout="constrained")
     for axis, index in zip(axes.flat, chosen, strict=False):
         scene = scenes[index]
@@ -119,7 +119,8 @@ def _draw_box(axis: Axes, pose: np.ndarray, length_m: float, width_m: float, col
     axis.fill(-corners[:, 1], corners[:, 0], color=color, alpha=0.8, zorder=2)
 
 
-def _one_per_kind(scenes: Sequence[Scene], count: int) -> list[int]:
+def one_per_kind(scenes: Sequence[Scene], count: int = SCENES_SHOWN) -> list[int]:
+    """Places of so many scenes, of different kinds as far as there are."""
     first: dict[str, int] = {}
     for index, scene in enumerate(scenes):
         first.setdefault(scene.kind, index)

@@ -5,6 +5,7 @@ be changed and driven again: that is a counterfactual.
 """
 
 from .build import DrivenWorld, drive_world, to_scene
+from .cited_cause import without_bystander, without_cited_cause
 from .counterfactual import on_clear_road, with_light, without_element
 from .generate import SPLITS, Split, SyntheticConfig, draw_driven, generate_scenes, parse_scene_id, scene_id
 from .world import World
@@ -23,5 +24,7 @@ __all__ = [
     "scene_id",
     "to_scene",
     "with_light",
+    "without_bystander",
+    "without_cited_cause",
     "without_element",
 ]
