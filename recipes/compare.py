@@ -38,7 +38,7 @@ BROKEN_DOWN = ("consistency", "reasoning_score", "ade_m")
 NO_PRIMARY = "none"
 FEW_UNITS = 20
 """With fewer independent scenes or episodes an interval is a rough guess."""
-WIDTH = 150
+WIDTH = 160
 """Of tables that do not go to a terminal."""
 ARROWS = {"up": " ↑", "down": " ↓", "neither": ""}
 
@@ -250,7 +250,10 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     if comparison.primary is not None and len(rows) > 1:
         yield f"* tested first; Holm's correction is over the {len(rows)} metrics of this table."
     same = [row.metric for row in rows if row.verdict == "no difference shown"]
-    yield f"No difference shown: {', '.join(same) if same else 'nowhere'}."
+    if len(same) == len(rows):
+        yield f"No difference shown in any of {len(rows)} metrics."
+    elif same:
+        yield f"No difference shown: {', '.join(same)}."
     if comparison.not_shown:
         yield f"{comparison.not_shown} more metrics are in both: --metrics all"
 
