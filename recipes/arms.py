@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ar1_rl.errors import ConfigError
+from rollouts.recorded import EVALUATIONS
 
-from .evaluation_folder import HEADER, Evaluation, read_evaluation
+from .evaluation_folder import HEADER, Evaluation, evaluations_in, read_evaluation
 
-EVALUATIONS, AFTER = "evaluations", "after"
+AFTER = "after"
 DECODING = ("samples_per_scene", "temperature", "top_p", "decoding")
 """What must be equal for two evaluations to have asked in the same way."""
 ALLOWED = "allowed are an evaluation, a run with evaluations (RUN, RUN:before), LABEL=FOLDER,FOLDER and globs"
@@ -132,9 +133,7 @@ def _evaluation_in(folder: Path, which: str) -> Path:
             return place
     if not folder.exists():
         raise ConfigError(f"compare: there is no folder {folder}; {ALLOWED}")
-    there = sorted(
-        {path.parent.name for pattern in ("*", f"{EVALUATIONS}/*") for path in folder.glob(f"{pattern}/{HEADER}")}
-    )
+    there = [path.name for path in evaluations_in(folder)]
     has = f"it has {', '.join(there)}: name one as {folder}:{there[0]}" if there else "it has none"
     raise ConfigError(f"compare: {folder} is no evaluation and has no finished one called {which}; {has}; {ALLOWED}")
 

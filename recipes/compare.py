@@ -21,7 +21,7 @@ from ar1_rl.metrics.permutation import RESAMPLES
 from ar1_rl.metrics.seeds import CONFIDENCE
 
 from .arms import Arm, pairs_of, read_arms
-from .comparison import ALPHA, Pairs, Row, Unit, by_episode, chosen_metrics, group_rows, metric_rows
+from .comparison import ALPHA, Pairs, Row, Unit, by_episode, check_graders, chosen_metrics, group_rows, metric_rows
 from .console import run_console
 from .whole_files import write_whole
 
@@ -110,6 +110,7 @@ def compared(
     chosen = chosen_metrics(pairs, metrics)
     if not chosen:
         raise ConfigError(f"compare: {baseline.label} and {other.label} share no headline metric; pass --metrics all")
+    check_graders(pairs, chosen)
     if primary is not None and primary not in (*chosen, NO_PRIMARY):
         raise ConfigError(f"--primary: got {primary}, allowed: {NO_PRIMARY}, {', '.join(chosen)}")
     primary = primary or PRIMARY

@@ -86,6 +86,17 @@ def chosen_metrics(pairs: Pairs, asked: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(asked))
 
 
+def check_graders(pairs: Pairs, metrics: Sequence[str]) -> None:
+    """ConfigError where a metric is a grade, and was given by different graders."""
+    for name in metrics:
+        graders = sorted({e.header.graders[name] for pair in pairs for e in pair if name in e.header.graders})
+        if len(graders) > 1:
+            raise ConfigError(
+                f"compare: {name} was graded differently ({'; '.join(graders)}); evaluate again with one grader, or "
+                "leave it out by --metrics"
+            )
+
+
 def by_episode(pairs: Pairs, unit: Unit) -> bool:
     """Whether scenes are taken by episode: `auto` does so where an episode has several of them."""
     if unit != "auto":

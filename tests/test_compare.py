@@ -15,6 +15,8 @@ import pytest
 from scipy import stats
 
 from ar1_rl.errors import ConfigError
+from ar1_rl.metrics import HEADLINE, PRIMARY, in_order
+from ar1_rl.metrics.catalogue import CATALOGUE
 from recipes.arms import pairs_of, read_arms
 from recipes.bench import power
 from recipes.cli import main
@@ -29,7 +31,7 @@ def write(
     """An evaluation as documented: evaluation.json and scenes.parquet."""
     count = len(next(iter(per_scene.values())))
     folder.mkdir(parents=True)
-    settings = {"samples_per_scene": 6, "temperature": 0.6, "top_p": 0.98}
+    settings = {"samples_per_scene": 6, "temperature": 0.6, "top_p": 0.98, "decoding": "most likely"}
     told = {"label": "after", "policy": "a policy", "policy_version": "1", "seed": 0, "training_seed": None}
     lists = {"trained_on": ["consistency"], "held_out": ["consistency_held_out"]}
     content = {"schema_version": 1, **told, **settings, **lists, "scenes": count, "means": {}, **header}
@@ -72,7 +74,8 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int =
 
 
 def compared(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
-    return json.loads(told(capsys, *arguments, "--json"))
+    by = [] if "--by" in arguments else ["--by", "none"]
+    return json.loads(told(capsys, *arguments, *by, "--json"))
 
 
 def row_of(record: Mapping[str, Any], metric: str, comparison: int = 0) -> dict[str, Any]:
@@ -124,7 +127,7 @@ def test_scenes_are_told_by_kind_and_decision(tmp_path: Path, one: Path, capsys:
     first = metrics(0)
     turns = np.arange(SCENES) % 3 == 2
     two = write(tmp_path / "two", {**first, "ade_m": first["ade_m"] + np.where(turns, 0.5, 0.0)})
-    groups = compared(capsys, one, two, "--metrics", "ade_m")["comparisons"][0]["by"]
+    groups = compared(capsys, one, two, "--metrics", "ade_m", "--by", "all")["comparisons"][0]["by"]
     assert [row["group"] for row in groups["kind"]] == ["cut_in", "red_light", "turn"]
     assert [row["difference"] for row in groups["kind"]] == pytest.approx([0.0, 0.0, 0.5])
     assert [row["pairs"] for row in groups["kind"]] == [100, 100, 100]
@@ -222,6 +225,11 @@ def test_seeds_that_do_not_match_are_refused(tmp_path: Path, capsys: pytest.Capt
     assert "training seeds 0, 1" in out and "0, 7" in out
 
 
+def test_headline_metrics_exist_and_come_first_the_primary_one_before_all() -> None:
+    assert set(HEADLINE) <= set(CATALOGUE)
+    assert in_order(["trace_words", "ade_m", "fde_m", PRIMARY]) == [PRIMARY, "ade_m", "trace_words", "fde_m"]
+
+
 # What is refused
 
 
@@ -274,6 +282,15 @@ def test_what_cannot_be_compared_is_named(
     (tmp_path / "empty").mkdir()
     out = " ".join(told(capsys, *(tmp_path / arm for arm in arms), code=2).split())
     assert words in out
+
+
+def test_grades_of_different_graders_are_refused(tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told_one, told_two = ({"reasoning_score": name} for name in ("a rubric", "a model"))
+    two, three = (write(tmp_path / n, metrics(1), graders=g) for n, g in (("two", told_one), ("three", told_two)))
+    out = " ".join(told(capsys, two, three, code=2).split())
+    assert "reasoning_score was graded differently (a model; a rubric)" in out
+    told(capsys, two, three, "--metrics", "consistency", "--by", "none")
+    told(capsys, one, two, "--by", "none")
 
 
 def test_a_metric_that_is_not_there_is_named(tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> None:

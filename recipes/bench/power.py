@@ -29,9 +29,15 @@ PLANTED, DISCORDANT, PLANTED_SCENES = 0.05, 0.10, 400
 COVERAGE_SCENES = (100, 400, 1000)
 EPISODES, WINDOWS = (10, 30, 100), 10
 HEADER = Header(
-    label="", policy="", policy_version="", seed=0, samples_per_scene=6, temperature=0.6, top_p=0.98, training_seed=None
+    label="simulated",
+    policy="none",
+    policy_version="none",
+    seed=0,
+    samples_per_scene=6,
+    temperature=0.6,
+    top_p=0.98,
+    decoding="most likely",
 )
-
 BATCH = 100
 """Repeats that share the draws of the bootstrap, which saves most of the time."""
 
