@@ -88,6 +88,12 @@ def test_the_interval_of_a_mean_leaves_nan_out():
     assert mean == 0.5 and 0.44 < low < 0.48 and 0.52 < high < 0.56
 
 
+def test_the_interval_of_a_share_stays_between_0_and_1():
+    mean, low, high = mean_interval([1.0] * 199 + [0.0])
+    assert mean == 0.995 and 0.97 < low < 0.99 and high == 1.0
+    assert mean_interval([1.0] * 50) == (1.0, 1.0, 1.0)
+
+
 # Sign flips
 
 

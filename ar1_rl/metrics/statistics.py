@@ -74,38 +74,38 @@ def paired_differences(
     seed: int = 0,
 ) -> list[PairedDifference]:
     """`paired_bootstrap` of many metrics at once, with the same draws for all that know the same scenes."""
-    delta_SM = np.asarray(after_SM, dtype=float) - np.asarray(before_SM, dtype=float)
+    before_SM, after_SM = np.asarray(before_SM, dtype=float), np.asarray(after_SM, dtype=float)
+    delta_SM = after_SM - before_SM
     known_SM = np.isfinite(delta_SM)
     sums_UM = unit_sums(np.where(known_SM, delta_SM, 0.0), episodes_S)
     counts_UM = unit_sums(known_SM.astype(float), episodes_S)
     p_M = sign_flip_p(sums_UM, resamples=resamples, seed=seed)
     resampled = dict(_resampled_means(sums_UM, counts_UM, resamples, seed))
+    nan = float("nan")
     found = []
-    for m in range(delta_SM.shape[1]):
-        pairs, left_out = int(known_SM[:, m].sum()), int((~known_SM[:, m]).sum())
+    for m, known_S in enumerate(known_SM.T):
+        left_out = int((~known_S).sum())
         if m not in resampled:
-            nan = float("nan")
             found.append(PairedDifference(nan, (nan, nan), nan, nan, 0, left_out, nan, nan, 0, 0))
             continue
-        mean = float(sums_UM[:, m].sum() / pairs)
+        known_U = counts_UM[:, m] > 0
+        sums_U, counts_U, means_R = sums_UM[known_U, m], counts_UM[known_U, m], resampled[m]
+        mean = float(sums_U.sum() / counts_U.sum())
         # A constant difference has resampled means that differ from it by rounding only.
-        slack = 1e-12 * max(1.0, float(np.abs(sums_UM[:, m]).max()))
-        extreme = int((np.abs(resampled[m] - mean) >= abs(mean) - slack).sum())
-        units = int((counts_UM[:, m] > 0).sum())
-        # Of a ratio of two sums over units, by its linear part; for scenes this is the usual standard error.
-        spread = float(np.sqrt(((sums_UM[:, m] - mean * counts_UM[:, m]) ** 2).sum() * units / max(1, units - 1)))
+        slack = 1e-12 * max(1.0, float(np.abs(sums_U).max()))
+        extreme = int((np.abs(means_R - mean) >= abs(mean) - slack).sum())
         found.append(
             PairedDifference(
                 mean=mean,
-                ci95=bootstrap_interval(resampled[m], mean, spread / pairs, units),
+                ci95=bootstrap_interval(means_R, mean, _standard_error(sums_U, counts_U), len(sums_U)),
                 p=float(p_M[m]),
                 p_bootstrap=(extreme + 1) / (resamples + 1),
-                pairs=pairs,
+                pairs=len(known_S) - left_out,
                 left_out=left_out,
-                before=float(np.asarray(before_SM, dtype=float)[known_SM[:, m], m].mean()),
-                after=float(np.asarray(after_SM, dtype=float)[known_SM[:, m], m].mean()),
-                units=units,
-                moved=int((np.abs(sums_UM[:, m]) > slack).sum()),
+                before=float(before_SM[known_S, m].mean()),
+                after=float(after_SM[known_S, m].mean()),
+                units=len(sums_U),
+                moved=int((np.abs(sums_U) > slack).sum()),
             )
         )
     return found
@@ -118,10 +118,16 @@ def mean_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Mean, low and high end of its 95 % bootstrap interval, over the values that are not NaN."""
+    """Mean, low and high end of its 95 % bootstrap interval, over the values that are not NaN.
+
+    The ends are not beyond the smallest and the largest value: a share stays between 0 and 1.
+    """
     values = np.asarray(values_S, dtype=float)
     found = paired_bootstrap(np.zeros(len(values)), values, episodes_S, resamples=resamples, seed=seed)
-    return found.mean, *found.ci95
+    if found.pairs == 0:
+        return found.mean, *found.ci95
+    low, high = np.clip(found.ci95, np.nanmin(values), np.nanmax(values))
+    return found.mean, float(low), float(high)
 
 
 def bootstrap_interval(means_R: np.ndarray, mean: float, error: float, units: int) -> tuple[float, float]:
@@ -139,6 +145,15 @@ def bootstrap_interval(means_R: np.ndarray, mean: float, error: float, units: in
     outside = NormalDist().cdf(-reach * (units / (units - 1)) ** 0.5)
     low, high = np.quantile(means_R, [outside, 1.0 - outside])
     return min(float(low), mean - reach * error), max(float(high), mean + reach * error)
+
+
+def _standard_error(sums_U: np.ndarray, counts_U: np.ndarray) -> float:
+    """Of sum over count, by its linear part; where every count is 1 it is the usual one of a mean. NaN for one unit."""
+    units, count = len(sums_U), float(counts_U.sum())
+    if units < 2:
+        return float("nan")
+    off_U = sums_U - sums_U.sum() / count * counts_U
+    return float(np.sqrt((off_U**2).sum() * units / (units - 1))) / count
 
 
 def unit_sums(values_SM: np.ndarray, episodes_S: Sequence[Hashable] | None) -> np.ndarray:
