@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..evaluation_folder import Evaluation, Header
 from .codec import processor_name
 
 REPEATS = 500
-COVERAGE_REPEATS = 4
+COVERAGE_REPEATS = 2
 """Times as many for the intervals, which are cheaper to repeat."""
 RESAMPLES = 2000
 AA_SCENES = 400
@@ -170,12 +170,12 @@ def some_unknown(draw: Draw, share: float = 0.3) -> Draw:
 SIMULATED: dict[str, tuple[Draw, float]] = {
     "binary, 10 % of scenes flip, net 0": (flips(0.05, 0.05), 0.0),
     "binary, 10 % flip, net 0.05": (flips(0.075, 0.025), 0.05),
-    "the same, 30 % of scenes unknown": (some_unknown(flips(0.075, 0.025)), 0.05),
+    "binary, 10 % flip, 30 % unknown": (some_unknown(flips(0.075, 0.025)), 0.05),
     "binary, 30 % flip, net 0.2": (flips(0.25, 0.05), 0.2),
     "binary, 5 % flip, all up": (flips(0.05, 0.0), 0.05),
     "binary, 3 % flip, net 0.02": (flips(0.025, 0.005), 0.02),
     "skewed (exponential)": (skewed, 0.1),
-    "the same, 30 % of scenes unknown ": (some_unknown(skewed), 0.1),
+    "skewed (exponential), 30 % unknown": (some_unknown(skewed), 0.1),
     "heavy tails (distances)": (distances, 1.2 * (float(np.exp(0.025)) - 1.0)),
     "very skewed (log-normal, sigma 1)": (very_skewed, float(np.exp(0.5)) - 1.5),
 }
@@ -211,21 +211,15 @@ def _held(delta_SN: np.ndarray, episodes_S: list[int] | None, truth: float, seed
     return sum(one.ci95[0] - 1e-9 <= truth <= one.ci95[1] + 1e-9 for one in found)
 
 
-def measure(repeats: int) -> dict[str, Any]:
-    """All figures."""
+def measure(repeats: int) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Section, what it is about, and figures of that, as they come."""
+    yield "A/A", f"one policy twice, {AA_SCENES} scenes", found_rates(same_policy_twice, AA_SCENES, repeats)
+    yield "planted", _planted(), found_rates(planted_pair, PLANTED_SCENES, repeats)
     many = COVERAGE_REPEATS * repeats
-    return {
-        "repeats": {"findings": repeats, "coverage": many},
-        "resamples": RESAMPLES,
-        "A/A": found_rates(same_policy_twice, AA_SCENES, repeats),
-        "planted": found_rates(planted_pair, PLANTED_SCENES, repeats),
-        "coverage": {
-            name: {scenes: coverage(draw, truth, scenes, many) for scenes in COVERAGE_SCENES}
-            for name, (draw, truth) in SIMULATED.items()
-        },
-        "coverage by episode": {count: episode_coverage(count, WINDOWS, many) for count in EPISODES},
-        "processor": processor_name(),
-    }
+    for name, (draw, truth) in SIMULATED.items():
+        yield "coverage", name, {f"{count}": coverage(draw, truth, count, many) for count in COVERAGE_SCENES}
+    for count in EPISODES:
+        yield "coverage by", f"{count} episodes of {WINDOWS} windows", episode_coverage(count, WINDOWS, many)
 
 
 def main() -> int:
@@ -234,23 +228,24 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args()
-    figures = measure(options.repeats)
+    counted = {"findings": options.repeats, "coverage": COVERAGE_REPEATS * options.repeats}
     if options.as_json:
-        print(json.dumps(figures, indent=2))
+        sections: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for section, about, figures in measure(options.repeats):
+            sections.setdefault(section, {})[about] = figures
+        told = {"repeats": counted, "resamples": RESAMPLES, "processor": processor_name(), **sections}
+        print(json.dumps(told, indent=2))
         return 0
-    counted = figures["repeats"]
     print(f"{counted['findings']} repeats, {counted['coverage']} of intervals, {RESAMPLES} resamples each")
-    print(figures["processor"])
-    for name, told in (("A/A", f"one policy twice, {AA_SCENES} scenes"), ("planted", _planted())):
-        print(f"\n{name}: {told}; found at {ALPHA:g}:")
-        for what, rate in figures[name].items():
-            print(f"  {what:40} {rate:g}" if what == "metrics" else f"  {what:40} {rate:7.1%}")
-    print("\nCoverage of the 95 % interval over scenes: " + ", ".join(f"{count}" for count in COVERAGE_SCENES))
-    for name, by_scenes in figures["coverage"].items():
-        print(f"  {name:40}" + "".join(f" {share:7.1%}" for share in by_scenes.values()))
-    print(f"\nCoverage with {WINDOWS} windows an episode on average: resampled by episode, by window")
-    for count, shares in figures["coverage by episode"].items():
-        print(f"  {count:3} episodes {shares['episode']:7.1%} {shares['scene']:7.1%}")
+    print(processor_name())
+    for section, about, figures in measure(options.repeats):
+        if section.startswith("coverage"):
+            shares = "  ".join(f"{name} {share:.1%}" for name, share in figures.items())
+            print(f"{section}  {about:36} {shares}", flush=True)
+        else:
+            print(f"{section}: {about}; found at {ALPHA:g}:", flush=True)
+            for what, rate in figures.items():
+                print(f"  {what:40} {rate:g}" if what == "metrics" else f"  {what:40} {rate:7.1%}", flush=True)
     return 0
 
 
