@@ -158,6 +158,24 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument("--ask", action="store_true", help="ask critics again, whatever was recorded")
     score.add_argument("--json", action="store_true", dest="as_json")
 
+    compare = verb(
+        "compare", _compare, "what differs between evaluated policies, paired by scene; the first is the baseline"
+    )
+    compare.add_argument(
+        "arms", nargs="+", metavar="[LABEL=]FOLDER[,FOLDER...]",
+        help="an evaluation, a run (after training; RUN:before), or one of these for each training seed; globs work",
+    )  # fmt: skip
+    compare.add_argument("--by", choices=("kind", "decision", "all", "none"), default="all", help="what else to tell")
+    compare.add_argument("--metrics", default="", metavar="A,B,...", help="these, or all (default: headline ones)")
+    compare.add_argument("--primary", metavar="METRIC", help="tested first; none for none (default: consistency)")
+    compare.add_argument(
+        "--unit", choices=("auto", "scene", "episode"), default="auto",
+        help="what is independent (default: episodes where they have several scenes)",
+    )  # fmt: skip
+    compare.add_argument("--any-decoding", action="store_true", help="also where temperature, top_p or samples differ")
+    compare.add_argument("--out", type=Path, metavar="FILE", help="write what --json prints to this file")
+    compare.add_argument("--json", action="store_true", dest="as_json")
+
     export = verb("export", _export, "write a trained policy as a plain Hugging Face folder, adapters merged")
     export.add_argument("source", type=Path, metavar="RUN_OR_CHECKPOINT", help="of a run, its best checkpoint")
     export.add_argument("target", type=Path, metavar="OUT", help="a folder that is not there yet, or empty")
@@ -381,6 +399,21 @@ def _score(options: argparse.Namespace) -> int:
         out=options.out,
         ask=options.ask,
         as_json=options.as_json,
+    )
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from . import compare
+
+    return compare.run(
+        options.arms,
+        by=options.by,
+        metrics=[name for name in options.metrics.split(",") if name],
+        primary=options.primary,
+        unit=options.unit,
+        any_decoding=options.any_decoding,
+        as_json=options.as_json,
+        out=options.out,
     )
 
 

@@ -25,8 +25,12 @@ from .encounters import (
 )
 from .faithfulness import PLAN_CHANGE_M, plan_changed, trace_changed
 from .feasibility import LIMITS, FeasibilityLimits, feasible
+from .headline import HEADLINE, PRIMARY, in_order
+from .holm import holm, primary_weights
+from .permutation import sign_flip_p
+from .seeds import OverSeeds, over_seeds
 from .stability import pairwise_agreement
-from .statistics import PairedDifference, bootstrap_means, mean_interval, paired_bootstrap
+from .statistics import PairedDifference, mean_interval, paired_bootstrap, paired_differences
 from .time_to_collision import TTC_THRESHOLDS_S, contact_s, time_to_collision_s
 
 __all__ = [
@@ -34,16 +38,18 @@ __all__ = [
     "COMFORT_NAMES",
     "DISTANCE_CAP_M",
     "ENCOUNTER_THRESHOLDS_M",
+    "HEADLINE",
     "HORIZONS_S",
     "LIMITS",
     "NUPLAN_BOUNDS",
     "PLAN_CHANGE_M",
+    "PRIMARY",
     "TTC_THRESHOLDS_S",
     "ComfortBounds",
     "FeasibilityLimits",
+    "OverSeeds",
     "PairedDifference",
     "ade_m",
-    "bootstrap_means",
     "comfort_kept",
     "comfort_peaks",
     "comfort_use",
@@ -54,6 +60,8 @@ __all__ = [
     "encounter_rates",
     "fde_m",
     "feasible",
+    "holm",
+    "in_order",
     "mean_interval",
     "minade_m",
     "minade_per_horizon_m",
@@ -61,9 +69,13 @@ __all__ = [
     "missed",
     "nearest_agent_m",
     "off_road_share",
+    "over_seeds",
     "paired_bootstrap",
+    "paired_differences",
     "pairwise_agreement",
     "plan_changed",
+    "primary_weights",
+    "sign_flip_p",
     "time_to_collision_s",
     "trace_changed",
     "trace_diversity",
