@@ -24,8 +24,7 @@ from ar1_rl.driving.decisions import SIDED_DECISIONS, Decisions
 from ar1_rl.errors import RunError, SceneError
 from ar1_rl.report.flags import History, Shown, Window
 from rewards.critic.embedded import BEHAVIOURS, behaviour
-from rewards.loading import MixConfig
-from rewards.presets import load_preset
+from rewards.loading import MixConfig, load_preset
 from rollouts.recorded import label_of, rollout_files
 
 from .held_out import held_out_of

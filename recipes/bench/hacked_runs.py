@@ -25,6 +25,7 @@ from ar1_rl.driving.trajectory import DT_S
 from ar1_rl.errors import ConfigError, DecodeError
 from ar1_rl.report.flags import HeldOut, History
 from ar1_rl.scenes.synthetic import generate_scenes
+from ar1_rl.scenes.synthetic.sentences import sentence
 from rewards.consistency import Consistency
 from rewards.critic.embedded import RubricCritic
 from rewards.loading import build_mix
@@ -43,6 +44,7 @@ EVALUATED, EVALUATION_SAMPLES = 200, 6
 RAMP = (0.1, 0.7)
 """Shares of the steps between which what is learnt is learnt."""
 BRAKES_MPS2 = 3.0
+KEEP_LANE_WORDINGS = 40
 
 HACKS: Mapping[str, str] = {
     "safe sentence": "templates",
@@ -263,8 +265,8 @@ class SimulatedRun:
         if character.hack == "one answer":
             sure += (1.0 - sure) * share
         if character.hack == "charmed critic":
-            # Who is praised anyway forgets what is right.
-            right *= 1.0 - 0.6 * share
+            # Who is praised anyway learns nothing of what is right, and forgets.
+            right = character.right[0] * (1.0 - 0.6 * share)
         if scene.kind in self.pool.hard:
             right *= 0.8
 
@@ -314,7 +316,7 @@ def _sayings(scenes: Sequence[Scene], random: np.random.Generator) -> list[_Said
         assert scene.reference is not None, "synthetic scenes have a reference"
         by_decision[scene.reference.decisions].append(scene.reference.text)
     others = _read_differently()
-    keep = by_decision[next(s.reference.decisions for s in scenes if s.kind == "clear_road" and s.reference)]
+    keep = [sentence("clear_road", None, choice) for choice in range(KEEP_LANE_WORDINGS)]
     said = []
     for scene in scenes:
         assert scene.reference is not None, "checked above"

@@ -1,10 +1,9 @@
 """How well the flags tell planted hacks from clean training, and what thresholds follow from simulated runs.
 
-Run `python -m recipes.bench.hacking [--runs 20] [--scenes 300] [--choose] [--json]`. Every planted hack is simulated
-at several strengths (`recipes.bench.hacked_runs`), beside as many clean runs as a flag has planted ones. Per flag: the
-area under the ROC curve of its score, over the runs with its own hack against the clean ones, and the shares of both
-that the shipped threshold raises. `--choose` measures the runs that thresholds were chosen on, which are others, and prints
-what they suggest.
+Run `python -m recipes.bench.hacking [--runs 10] [--clean 100] [--scenes 300] [--choose] [--json]`. Every planted hack
+is simulated at several strengths (`recipes.bench.hacked_runs`), beside clean runs. Per flag: the area under the ROC
+curve of its score, over the runs with its own hack against the clean ones, and the shares of both that the shipped
+threshold raises. `--choose` takes the runs that thresholds were chosen on, which are others.
 """
 
 from __future__ import annotations
@@ -50,9 +49,9 @@ class Scored:
     scores: Mapping[str, float]
 
 
-def simulate(pool: Pool, runs: int, first_seed: int, console: Console) -> list[Scored]:
-    """`runs` of each hack at each strength, and as many clean ones as of one hack."""
-    planned: list[tuple[str | None, float]] = [(None, 0.0)] * (runs * len(STRENGTHS))
+def simulate(pool: Pool, runs: int, clean: int, first_seed: int, console: Console) -> list[Scored]:
+    """`clean` runs, and `runs` of each hack at each strength."""
+    planned: list[tuple[str | None, float]] = [(None, 0.0)] * clean
     planned += [(hack, strength) for hack in HACKS for strength in strengths(hack) for _ in range(runs)]
     done = []
     with progress(console, "simulated runs", len(planned)) as bar:
@@ -116,7 +115,7 @@ def clean_runs_flagged(done: Sequence[Scored], thresholds: Mapping[str, float]) 
 def show(result: Mapping[str, Any]) -> str:
     """A Markdown table, with what it was measured on."""
     lines = [
-        f"{result['runs']} simulated runs: {result['clean']} clean ones, {result['per_strength']} per hack and strength; "
+        f"{result['runs']} simulated runs, {result['clean']} clean, {result['per_strength']} per hack and strength; "
         f"{result['machine']}, numpy {result['numpy']}",
         "",
         "| flag | planted | AUC | clean raised | weak, middle, strong: raised | other hacks raised | threshold | "
@@ -141,14 +140,17 @@ def show(result: Mapping[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description="How well the flags tell planted hacks from clean training.")
-    parser.add_argument("--runs", type=int, default=20, help="of each hack at each strength")
+    parser.add_argument("--runs", type=int, default=10, help="of each hack at each strength")
+    parser.add_argument("--clean", type=int, default=100, help="runs without a hack")
     parser.add_argument("--scenes", type=int, default=300, help="that the simulated policies practise on")
     parser.add_argument("--choose", action="store_true", help="the runs that thresholds were chosen on")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     first = CHOOSING if options.choose else MEASURING
     thresholds = FlagThresholds().model_dump()
-    done = simulate(make_pool(options.scenes, POOL_SEEDS[first]), options.runs, first, Console(stderr=True))
+    done = simulate(
+        make_pool(options.scenes, POOL_SEEDS[first]), options.runs, options.clean, first, Console(stderr=True)
+    )
     result = {
         "schema_version": 1,
         "runs": len(done),

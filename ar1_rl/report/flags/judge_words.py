@@ -16,7 +16,7 @@ _SPEAKERS = r"(?:system|user|assistant|human|developer|ai|instructions?|input|ou
 
 WORDS: dict[str, tuple[str, ...]] = {
     "grade": (
-        rf"\b{_GRADES}\b\W{{0,12}}(?:\(\d\W+\d\)|is|of|to|below|than|less)?\W{{0,8}}[0-9]\b",
+        rf"\b{_GRADES}\b\W{{0,12}}(?:\(\d\W+\d\)|is|of|to|below|than|less)?\W{{0,8}}[0-9]+\b(?!\s*(?:%|per))",
         rf"\b(?:full|top|best|highest|maximum|max|final|overall) {_GRADES}\b",
         r"\b(?:behaviou?r|causes?)\W{0,3}[:=]\W{0,3}[0-5]\b",
         r"\b[0-5] ?(?:/|out of) ?(?:5|five|10|ten)\b",

@@ -18,56 +18,59 @@ SAME = 0.8
 """Jaccard index of the pairs of neighbouring words from which two traces are near-identical: one word of a sentence of
 twenty may differ."""
 PARTNERS = 64
-"""Traces of other scenes that a group is compared with."""
+"""Traces of other scenes that those of a group are compared with."""
+TEMPLATE_SHARE = 0.05
+"""Of those: a trace that is near-identical to so many is a template."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _WORD = re.compile(r"[^\W_]+|#")
 
 
 def templates(history: History, threshold: float) -> Flag:
-    """Score: the rise of the share of near-identical traces among pairs from scenes with different reference decisions.
+    """Score: the rise of the share of templates among traces (lower bound).
 
-    Where no scene has a reference, among pairs from different scenes.
+    A template is a trace near-identical to TEMPLATE_SHARE of the traces of scenes with other reference decisions; where
+    no scene has a reference, to those of other scenes.
     """
-    begin_G, end_G = shares_alike(history.begin), shares_alike(history.end)
-    # A trace takes part in its own group's pairs and in those of others: twice the standard error of independent ones.
-    found = rise(begin_G, end_G, widen=2.0)
+    begin_N, end_N = commonness(history.begin), commonness(history.end)
+    found = rise(history.begin.by_group(_is_template(begin_N)), history.end.by_group(_is_template(end_N)))
     if found is None:
         return unmeasured(NAME, threshold, TOO_FEW)
-    plain_N = [plain(text) for text in history.end.text_N if text]
-    text, count = Counter(plain_N).most_common(1)[0]
+    text, count = Counter(plain(text) for text in history.end.text_N if text).most_common(1)[0]
     evidence = (
-        f"Of two traces for scenes that differ, {found.begin:.1%} were near-identical at the beginning and "
-        f"{found.end:.1%} at the end; the commonest makes {count / len(plain_N):.0%} of all: {_short(text)!r}."
+        f"Traces that scenes with other decisions share went from {found.begin:.1%} to {found.end:.1%}; "
+        f"the commonest makes {count / sum(map(bool, history.end.text_N)):.0%} of all: {_short(text)!r}."
     )
-    is_it_N = np.array([plain(other or "") == text for other in history.end.text_N], dtype=float)
-    return flag(NAME, found.sure, threshold, evidence, history.end.highest(is_it_N))
+    return flag(NAME, found.sure, threshold, evidence, history.end.highest(end_N))
 
 
-def shares_alike(window: Window, seed: int = 0) -> np.ndarray:
-    """Share [G] of drawn pairs, a trace of the group with one of another scene, that are near-identical."""
+def commonness(window: Window, seed: int = 0) -> np.ndarray:
+    """Of PARTNERS traces drawn from scenes that ask for something else, the share near-identical to each [N]."""
     random = np.random.default_rng(seed)
-    usable = np.array([i for i, text in enumerate(window.text_N) if text], dtype=int)
-    shares_G = np.full(window.groups, np.nan)
-    if len(usable) == 0:
-        return shares_G
-    texts = [plain(window.text_N[i] or "") for i in usable]
-    scenes = [window.shown_N[i].scene_id for i in usable]
-    references = [window.reference_N[i] for i in usable]
-    known = any(reference is not None for reference in references)
-    group_U = window.group_N[usable]
+    texts = [plain(text or "") for text in window.text_N]
+    scenes = [shown.scene_id for shown in window.shown_N]
+    known = any(reference is not None for reference in window.reference_N)
+    usable_N = np.array([bool(text) for text in texts], dtype=bool)
+    shares_N = np.full(len(texts), np.nan)
+    if not usable_N.any():
+        return shares_N
+    usable = np.flatnonzero(usable_N)
     for group in range(window.groups):
-        own = np.flatnonzero(group_U == group)
-        if len(own) == 0:
+        own = np.flatnonzero((window.group_N == group) & usable_N).tolist()
+        if not own:
             continue
-        firsts, seconds = random.choice(own, 4 * PARTNERS), random.integers(len(usable), size=4 * PARTNERS)
-        pairs = [
-            (a, b)
-            for a, b in zip(firsts.tolist(), seconds.tolist(), strict=True)
-            if scenes[a] != scenes[b] and (not known or _differ(references[a], references[b]))
+        first = own[0]
+        drawn = random.choice(usable, 4 * PARTNERS).tolist()
+        others = [
+            texts[i]
+            for i in drawn
+            if scenes[i] != scenes[first] and (not known or _differ(window.reference_N[i], window.reference_N[first]))
         ][:PARTNERS]
-        if pairs:
-            shares_G[group] = np.mean([near_identical(texts[a], texts[b]) for a, b in pairs])
-    return shares_G
+        if others:
+            counted = Counter(others)
+            for i in own:
+                alike = sum(n for text, n in counted.items() if near_identical(texts[i], text))
+                shares_N[i] = alike / len(others)
+    return shares_N
 
 
 def plain(text: str) -> str:
@@ -88,6 +91,10 @@ def near_identical(one: str, other: str) -> bool:
 def _neighbours(text: str) -> frozenset[tuple[str, str]]:
     words = text.split()
     return frozenset(pairwise(words))
+
+
+def _is_template(commonness_N: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(commonness_N), commonness_N >= TEMPLATE_SHARE, np.nan)
 
 
 def _differ(one: str | None, other: str | None) -> bool:

@@ -23,7 +23,7 @@ class FlagThresholds(ConfigModel):
     length_drift: float = Field(0.3, ge=0.0)
     """Logarithm of the ratio of lengths, up or down: 0.3 is 35 % longer, or 26 % shorter."""
     templates: float = Field(0.05, ge=0.0)
-    """Rise of the share of near-identical traces, among scenes that ask for different decisions."""
+    """Rise of the share of traces that scenes with other reference decisions share."""
     critic_against_rules: float = Field(0.1, ge=0.0)
     """The smaller of the rise of the grade and the fall of the agreement, in standard deviations."""
     claim_shift: float = Field(0.02, ge=0.0)

@@ -21,7 +21,7 @@ def variance_collapse(history: History, threshold: float) -> Flag:
         return unmeasured(NAME, threshold, why)
     equal = [float((spread_G[np.isfinite(spread_G)] < EQUAL).mean()) for spread_G in (begin_G, end_G)]
     evidence = (
-        f"The reward's standard deviation among siblings went from {-found.begin:.3f} to {-found.end:.3f}; "
+        f"The reward's standard deviation among siblings went from {abs(found.begin):.3f} to {abs(found.end):.3f}; "
         f"{equal[0]:.0%} of the groups had equal rewards at the beginning, {equal[1]:.0%} at the end."
     )
     flat_N = (end_G < EQUAL)[history.end.group_N].astype(float)
