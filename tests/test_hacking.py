@@ -402,19 +402,21 @@ def test_weights_and_critics_are_read_off_the_config_without_running_rewards(tmp
     assert {"imitation", "critic"} <= set(weights) and critics == ("critic",)
 
 
-def test_held_out_metrics_come_from_the_evaluations_paired_by_scene_higher_is_better(tmp_path: Path) -> None:
-    columns = {"consistency": [0.0, 1.0], "consistency_held_out": [1.0, 0.5], "close_encounter_rate": [0.0, 1.0]}
+def test_held_out_metrics_come_from_the_evaluations_paired_by_scene(tmp_path: Path) -> None:
+    columns = {"consistency": [0.0, 1.0], "consistency_held_out": [1.0, None], "faithful": [0.5, 0.25]}
     for name, order in (("before", [0, 1]), ("after", [1, 0])):
         folder = tmp_path / "evaluations" / name
         folder.mkdir(parents=True)
-        held_out = ["consistency_held_out", "close_encounter_rate", "trace_words"]
+        held_out = ["consistency_held_out", "faithful", "not_measured"]
         (folder / "evaluation.json").write_text(json.dumps({"schema_version": 1, "held_out": held_out}))
         table = {"scene_id": [f"s{i}" for i in order]} | {n: [v[i] for i in order] for n, v in columns.items()}
-        parquet.write_table(pa.table(table | {"trace_words": [9.0, 9.0]}), folder / "scenes.parquet")
+        parquet.write_table(pa.table(table), folder / "scenes.parquet")
     twin, alone = held_out_of(tmp_path)
     assert twin.name == "consistency_held_out" and twin.trained_name == "consistency"
-    assert twin.before_S.tolist() == twin.after_S.tolist() == [1.0, 0.5]
-    assert alone.trained_name is None and alone.after_S.tolist() == [0.0, -1.0], "encounters are better when fewer"
+    assert twin.trained_before_S is not None and twin.trained_before_S.tolist() == [0.0, 1.0]
+    assert np.array_equal(twin.before_S, [1.0, np.nan], equal_nan=True)
+    assert np.array_equal(twin.after_S, twin.before_S, equal_nan=True)
+    assert alone.trained_name is None and alone.after_S.tolist() == [0.5, 0.25]
     assert list(held_out_of(tmp_path / "evaluations")) == []
 
 

@@ -58,7 +58,7 @@ class Window:
         return tuple(self.shown_N[i] for i in order if np.isfinite(values_N[i]) and values_N[i] > 0)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class HeldOut:
     """A metric by a grader that the policy was not trained on, before and after, of the same scenes; higher is better.
 
