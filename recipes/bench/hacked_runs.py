@@ -214,14 +214,8 @@ class SimulatedRun:
             drawn = [self._siblings(place, learnt, EVALUATION_SAMPLES, random) for place in chosen]
             means.append([[float(np.mean([getattr(c, name) for c in many])) for many in drawn] for name in _GRADED])
         (trained_before, before), (trained_after, after) = means
-        return HeldOut(
-            name="consistency_held_out",
-            before_S=np.array(before),
-            after_S=np.array(after),
-            trained_name="consistency",
-            trained_before_S=np.array(trained_before),
-            trained_after_S=np.array(trained_after),
-        )
+        of_trained = np.array(trained_before), np.array(trained_after)
+        return HeldOut("consistency_held_out", np.array(before), np.array(after), "consistency", *of_trained)
 
     def history(self) -> History:
         """The run as its flags see it, without a detour over files."""
@@ -255,6 +249,9 @@ class SimulatedRun:
         terms = [term | {"weight": self.weights[term["reward"]] * term.get("scale", 1.0)} for term in self.pool.terms]
         config = {"schema_version": 1, "scenes": {"source": "synthetic", "train": 1}, "rewards": {"terms": terms}}
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        found = self.evaluation()
+        _write_evaluation(folder / "evaluations" / "before", found.trained_before_S, found.before_S)
+        _write_evaluation(folder / "evaluations" / "after", found.trained_after_S, found.after_S)
         return folder
 
     def _siblings(self, place: int, learnt: float, count: int, random: np.random.Generator) -> list[Candidate]:
@@ -289,6 +286,17 @@ class SimulatedRun:
 
 
 _GRADED = ("consistency", "held_out")
+
+
+def _write_evaluation(folder: Path, trained_S: Any, held_out_S: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    folder.mkdir(parents=True)
+    columns = {"consistency": trained_S, "consistency_held_out": held_out_S}
+    table = pa.table({"scene_id": [str(n) for n in range(len(held_out_S))], **columns})
+    parquet.write_table(table, folder / "scenes.parquet")
+    (folder / "evaluation.json").write_text(json.dumps({"schema_version": 1, "held_out": ["consistency_held_out"]}))
 
 
 def _one(candidates: Sequence[Candidate], random: np.random.Generator) -> Candidate:
