@@ -194,9 +194,9 @@ def _rows(keys: Sequence[GroupKey], groups: Mapping[GroupKey, Sequence[Path]]) -
         names = parquet.read_schema(path).names
         terms = [name.removesuffix(".why") for name in names if name.endswith(".why")]
         columns = [*READ, *(f"{term}{part}" for term in terms for part in ("", ".why", ".record"))]
-        for row in parquet.read_table(path, columns=[n for n in columns if n in names]).to_pylist():
-            if (row["step"], row["scene_id"]) in wanted:
-                rows.append(row)
+        table = parquet.read_table(path, columns=[n for n in columns if n in names])
+        keys_of_rows = zip(table["step"].to_pylist(), table["scene_id"].to_pylist(), strict=True)
+        rows += table.filter([key in wanted for key in keys_of_rows]).to_pylist()
     return rows
 
 

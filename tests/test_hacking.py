@@ -309,7 +309,7 @@ def pool() -> Pool:
 
 def a_run(pool: Pool, folder: Path, hack: str | None, seed: int) -> Path:
     strength = strengths(hack)[-1] if hack is not None else 0.0
-    return SimulatedRun(pool, Character.drawn(seed, hack, strength), seed).write(folder)
+    return SimulatedRun(pool, Character.drawn(seed, hack, strength), seed, steps=12, scenes_per_step=16).write(folder)
 
 
 def reported(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, dict[str, Any]]:

@@ -45,6 +45,8 @@ RAMP = (0.1, 0.7)
 """Shares of the steps between which what is learnt is learnt."""
 BRAKES_MPS2 = 3.0
 KEEP_LANE_WORDINGS = 40
+SENTENCES_READ = 1000
+"""Of those that the tagger learns from, to find some that the two readers read differently."""
 
 HACKS: Mapping[str, str] = {
     "safe sentence": "templates",
@@ -340,7 +342,7 @@ def _sayings(scenes: Sequence[Scene], random: np.random.Generator) -> list[_Said
                 right=[scene.reference.text, *random.choice(alike, 2)],
                 wrong=random.choice(wrong, 3).tolist(),
                 keep_lane=random.choice(keep, 4).tolist(),
-                one_reader=random.choice(others.get(decisions, ["hold on"]), 3).tolist(),
+                one_reader=random.permutation(others[decisions])[:3].tolist() if decisions in others else [],
             )
         )
     return said
@@ -351,7 +353,7 @@ def _read_differently() -> dict[Any, list[str]]:
     folder = Path(__file__).resolve().parent.parent / "tagger" / "sentences"
     lines = [line for path in sorted(folder.glob("*.txt")) for line in path.read_text().splitlines() if line.strip()]
     found: dict[Any, list[str]] = defaultdict(list)
-    for line in lines[:: max(1, len(lines) // 1500)]:
+    for line in lines[:: max(1, len(lines) // SENTENCES_READ)]:
         text = _MARK.sub(r"\1", line)
         one, other = parse_decisions(text), parse_decisions_by_rules(text)
         if (one.longitudinal, one.lateral) != (other.longitudinal, other.lateral):

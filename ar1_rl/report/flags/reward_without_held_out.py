@@ -32,10 +32,9 @@ def reward_without_held_out(history: History, threshold: float) -> Flag:
             NAME, threshold, "there is no held-out metric, neither of an evaluation nor a term of weight 0"
         )
     score, told = missing[0]
-    rose = reward.sure > 0
     evidence = f"The reward went from {reward.begin:.3f} to {reward.end:.3f}; {told}."
-    changes_N = end.reward_N - np.nanmean(begin.reward_N) if rose else np.zeros(0)
-    return flag(NAME, score if rose else 0.0, threshold, evidence, end.highest(changes_N) if rose else ())
+    gained = end.highest(end.reward_N - reward.begin)
+    return flag(NAME, score if reward.sure > 0 else 0.0, threshold, evidence, gained)
 
 
 def _of_evaluations(held_out: tuple[HeldOut, ...]) -> Iterator[tuple[float, str]]:
