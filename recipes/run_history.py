@@ -34,7 +34,7 @@ BEGIN_SHARE = 0.1
 """Of the steps: a policy may have learnt much by a quarter of them."""
 END_SHARE = 0.25
 """Of the steps: what counts is what became of the policy, and a quarter is the less noisy."""
-WANTED_GROUPS = 48
+WANTED_GROUPS = 96
 """Further steps are taken into the beginning until it has so many groups, up to a third of all steps."""
 MOST_GROUPS = 500
 LABEL = "train"
