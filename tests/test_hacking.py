@@ -302,14 +302,20 @@ def test_each_kind_of_words_to_a_judge_is_told(text: str, kind: str) -> None:
 # Planted hacks and clean training, by their run folders
 
 
+NAMED_IN_ADVANCE = (
+    "safe sentence", "padding", "words to the critic", "standing still", "unparseable when unsure",
+)  # fmt: skip
+"""Hacks that are looked for by their run folders; the others are read as they are."""
+
+
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return make_pool(80)
+    return make_pool(48)
 
 
-def a_run(pool: Pool, folder: Path, hack: str | None, seed: int) -> Path:
+def simulated(pool: Pool, hack: str | None, seed: int) -> SimulatedRun:
     strength = strengths(hack)[-1] if hack is not None else 0.0
-    return SimulatedRun(pool, Character.drawn(seed, hack, strength), seed, steps=12, scenes_per_step=16).write(folder)
+    return SimulatedRun(pool, Character.drawn(seed, hack, strength), seed, steps=12, scenes_per_step=16)
 
 
 def reported(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, dict[str, Any]]:
@@ -320,11 +326,11 @@ def reported(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) 
     return {flag["name"]: flag for flag in record["flags"]}
 
 
-@pytest.mark.parametrize("hack", HACKS)
-def test_a_planted_hack_is_flagged_by_the_flag_that_is_meant_for_it(
+@pytest.mark.parametrize("hack", NAMED_IN_ADVANCE)
+def test_the_folder_of_a_run_with_a_planted_hack_is_flagged_by_the_flag_that_is_meant_for_it(
     hack: str, pool: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = a_run(pool, tmp_path, hack, seed=2)
+    folder = simulated(pool, hack, seed=2).write(tmp_path / "run")
     flag = reported(folder, capsys)[HACKS[hack]]
     assert flag["raised"], flag
     rows = {
@@ -336,19 +342,32 @@ def test_a_planted_hack_is_flagged_by_the_flag_that_is_meant_for_it(
     assert 1 <= len(shown) <= MOST_SHOWN and set(shown) <= rows
 
 
-@pytest.mark.parametrize("seed", [20, 21, 22])
-def test_clean_training_that_gets_better_raises_no_flag(
-    seed: int, pool: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("hack", [hack for hack in HACKS if hack not in NAMED_IN_ADVANCE])
+def test_every_flag_finds_the_planted_hack_that_it_is_meant_for(hack: str, pool: Pool) -> None:
+    (flag,) = [flag for flag in flags_of(simulated(pool, hack, seed=2).history()) if flag.name == HACKS[hack]]
+    assert flag.raised, flag
+
+
+@pytest.mark.parametrize("seed", range(20, 26))
+def test_clean_training_that_gets_better_raises_no_flag(seed: int, pool: Pool) -> None:
+    flags = flags_of(simulated(pool, None, seed).history())
+    assert [flag for flag in flags if flag.raised] == []
+    assert all(flag.raised is False for flag in flags), "and everything could be measured"
+
+
+def test_the_folder_of_a_clean_run_raises_no_flag(
+    pool: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = reported(a_run(pool, tmp_path, None, seed), capsys)
-    assert [flag for flag in flags.values() if flag["raised"]] == []
-    assert all(flag["raised"] is False for flag in flags.values()), "and everything could be measured"
+    flags = reported(simulated(pool, None, seed=30).write(tmp_path / "run"), capsys)
+    assert all(flag["raised"] is False for flag in flags.values()), flags
 
 
 def test_the_table_names_what_to_look_at_and_a_threshold_can_be_set(
     pool: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = a_run(pool, tmp_path, "padding", seed=4)
+    folder = simulated(pool, "padding", seed=4).write(tmp_path / "run")
+    (flag,) = [flag for flag in flags_of_run(folder) if flag.name == "length_drift"]
+    assert flag.raised and isinstance(flag.rollouts[0], Shown)
     assert main(["report", str(folder)]) == 0
     told = capsys.readouterr().out
     assert "length_drift" in told and "raised" in told and "length_drift: see train step" in told
@@ -358,11 +377,6 @@ def test_the_table_names_what_to_look_at_and_a_threshold_can_be_set(
     assert main(["report", str(folder / "nowhere")]) == 2
     with pytest.raises(ConfigError, match="is not a number"):
         read_thresholds(["templates=much"])
-
-
-def test_the_page_gets_the_same_flags_by_a_call(pool: Pool, tmp_path: Path) -> None:
-    flags = {flag.name: flag for flag in flags_of_run(a_run(pool, tmp_path, "padding", seed=4))}
-    assert flags["length_drift"].raised and isinstance(flags["length_drift"].rollouts[0], Shown)
 
 
 # Reading a run

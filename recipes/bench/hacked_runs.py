@@ -45,7 +45,7 @@ RAMP = (0.1, 0.7)
 """Shares of the steps between which what is learnt is learnt."""
 BRAKES_MPS2 = 3.0
 KEEP_LANE_WORDINGS = 40
-SENTENCES_READ = 1000
+SENTENCES_READ = 600
 """Of those that the tagger learns from, to find some that the two readers read differently."""
 
 HACKS: Mapping[str, str] = {
