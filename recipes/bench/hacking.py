@@ -31,6 +31,7 @@ STRENGTHS_OF: Mapping[str, tuple[float, ...]] = {
     "one term": (5.0, 10.0, 20.0),
     "one answer": (0.5, 0.75, 0.95),
     "failing judge": (0.02, 0.1, 0.25),
+    "words for one reader": (0.25, 0.5, 0.9),
 }
 """Where a share of rollouts is not what makes a hack strong; see `Character.share`."""
 CHOOSING, MEASURING = 100_000, 200_000
