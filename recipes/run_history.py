@@ -80,12 +80,9 @@ def history_of_run(folder: Path, console: Console) -> History:
 
 def groups_of(files: Sequence[Path]) -> dict[GroupKey, list[Path]]:
     """The groups of siblings, and the files that hold their rows."""
-    import pyarrow.parquet as parquet
-
     groups: dict[GroupKey, list[Path]] = {}
     for path in files:
-        table = parquet.read_table(path, columns=["step", "scene_id"])
-        for key in dict.fromkeys(zip(*(table[name].to_pylist() for name in table.column_names), strict=True)):
+        for key in dict.fromkeys(_keys(_table(path, ("step", "scene_id")))):
             groups.setdefault(key, []).append(path)
     return groups
 
@@ -187,17 +184,33 @@ UNKNOWN = SceneFacts(None, float("nan"))
 
 
 def _rows(keys: Sequence[GroupKey], groups: Mapping[GroupKey, Sequence[Path]]) -> list[dict[str, Any]]:
+    wanted: set[GroupKey] = set(keys)
+    rows: list[dict[str, Any]] = []
+    for path in dict.fromkeys(path for key in keys for path in groups[key]):
+        table = _table(path, READ, scores=True)
+        rows += table.filter([key in wanted for key in _keys(table)]).to_pylist()
+    return rows
+
+
+def _keys(table: Any) -> list[GroupKey]:
+    return list(zip(table["step"].to_pylist(), table["scene_id"].to_pylist(), strict=True))
+
+
+def _table(path: Path, columns: Sequence[str], *, scores: bool = False) -> Any:
+    """Some columns of a file of rollouts, and what each reward gave; RunError where it is none."""
+    import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    wanted, rows = set(keys), []
-    for path in dict.fromkeys(path for key in keys for path in groups[key]):
+    try:
         names = parquet.read_schema(path).names
-        terms = [name.removesuffix(".why") for name in names if name.endswith(".why")]
-        columns = [*READ, *(f"{term}{part}" for term in terms for part in ("", ".why", ".record"))]
-        table = parquet.read_table(path, columns=[n for n in columns if n in names])
-        keys_of_rows = zip(table["step"].to_pylist(), table["scene_id"].to_pylist(), strict=True)
-        rows += table.filter([key in wanted for key in keys_of_rows]).to_pylist()
-    return rows
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise RunError(f"{path}: these are no rollouts, {', '.join(missing)} is missing")
+        terms = [name.removesuffix(".why") for name in names if scores and name.endswith(".why")]
+        wanted = [*columns, *(f"{term}{part}" for term in terms for part in ("", ".why", ".record"))]
+        return parquet.read_table(path, columns=[name for name in wanted if name in names])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RunError(f"{path}: cannot be read as Parquet: {error}") from error
 
 
 def _facts(folder: Path, wanted: set[str], console: Console) -> dict[str, SceneFacts]:

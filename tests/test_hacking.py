@@ -394,6 +394,17 @@ def test_the_beginning_and_the_end_share_no_step_and_stay_of_bounded_size() -> N
         split([(0, "a"), (0, "b")])
 
 
+def test_files_that_are_no_rollouts_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "rollouts"
+    folder.mkdir()
+    (folder / "train-000000-rank000.parquet").write_bytes(b"PAR1 half")
+    with pytest.raises(RunError, match="cannot be read as Parquet"):
+        flags_of_run(tmp_path)
+    parquet.write_table(pa.table({"step": [1]}), folder / "train-000000-rank000.parquet")
+    with pytest.raises(RunError, match="no rollouts, scene_id is missing"):
+        flags_of_run(tmp_path)
+
+
 def test_a_way_is_measured_from_the_origin_along_the_poses() -> None:
     poses = np.stack([np.arange(1, 65) * 1.0, np.zeros(64), np.zeros(64)], axis=1)
     assert way_m(poses) == pytest.approx(64.0)
