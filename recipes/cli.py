@@ -176,6 +176,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--out", type=Path, metavar="FILE", help="write what --json prints to this file")
     compare.add_argument("--json", action="store_true", dest="as_json")
 
+    report = verb("report", _report, "signs of a hacked reward in a run, each with its evidence")
+    report.add_argument("run_folder", type=Path, metavar="RUN", help="a run folder")
+    report.add_argument("--threshold", action="append", default=[], metavar="NAME=VALUE", help="raise a flag above it")
+    report.add_argument("--json", action="store_true", dest="as_json")
+
     export = verb("export", _export, "write a trained policy as a plain Hugging Face folder, adapters merged")
     export.add_argument("source", type=Path, metavar="RUN_OR_CHECKPOINT", help="of a run, its best checkpoint")
     export.add_argument("target", type=Path, metavar="OUT", help="a folder that is not there yet, or empty")
@@ -415,6 +420,12 @@ def _compare(options: argparse.Namespace) -> int:
         as_json=options.as_json,
         out=options.out,
     )
+
+
+def _report(options: argparse.Namespace) -> int:
+    from . import report
+
+    return report.run(options.run_folder, thresholds=options.threshold, as_json=options.as_json)
 
 
 def _export(options: argparse.Namespace) -> int:
