@@ -144,6 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument("--ask", action="store_true", help="ask critics again, whatever was recorded")
     score.add_argument("--json", action="store_true", dest="as_json")
 
+    report = verb("report", _report, "write report.html of a run, finished or not")
+    report.add_argument("run_folder", type=Path, metavar="RUN", help="a run folder")
+    report.add_argument("--scenes", type=int, metavar="N", help="draw N scenes at most (default: report.scenes)")
+
     export = verb("export", _export, "write a trained policy as a plain Hugging Face folder, adapters merged")
     export.add_argument("source", type=Path, metavar="RUN_OR_CHECKPOINT", help="of a run, its best checkpoint")
     export.add_argument("target", type=Path, metavar="OUT", help="a folder that is not there yet, or empty")
@@ -270,6 +274,16 @@ def _curate(options: argparse.Namespace) -> int:
                 f"{reason}; every finished batch is in {options.out}. The same command goes on", soft_wrap=True
             )
             return EXIT_STOPPED
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from .report_page import write_page
+
+    console = run_console()
+    console.print(
+        f"Wrote {write_page(options.run_folder, console, scenes=options.scenes)}", soft_wrap=True, markup=False
+    )
     return 0
 
 

@@ -25,6 +25,7 @@ from .graders import Graders
 from .grpo import PolicyTraining
 from .practice import check_enough
 from .ranks import ALONE, Ranks
+from .report_page import told_page
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .sft import fine_tune
@@ -93,6 +94,7 @@ def _post_train(
     )
     for name, usage in training.reward.costs.items():
         console.print(f"{name}: {told(usage)}, {usage.request_s / 60:,.1f} min of requests")
+    told_page(folder.path, console)
 
 
 class Clock:
