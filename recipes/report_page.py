@@ -150,7 +150,7 @@ def _told_of_choice(scenes: int, all_scenes: int, rollouts: int, all_rollouts: i
     mix = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
     return (
         f"{scenes:,} of {all_scenes:,} scenes are shown, with {rollouts:,} of {all_rollouts:,} rollouts: {mix}. Shares "
-        "among them are not those of the run, which the table above has. `ar1-rl report RUN --scenes N` shows more."
+        "among them are not those of the run. `ar1-rl report RUN --scenes N` shows more."
     )
 
 

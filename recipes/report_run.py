@@ -131,8 +131,8 @@ def _grpo(grpo: Mapping[str, Any], groups: Mapping[str, Any]) -> str:
     equal = f"; {groups['zero_variance']} of {groups['all']} groups had equal rewards" if groups.get("all") else ""
     return (
         f"GRPO, loss {grpo.get('loss')}, {grpo.get('steps')} steps of {grpo.get('scenes_per_step')} scenes × "
-        f"{grpo.get('samples_per_scene')} rollouts, learning rate {grpo.get('learning_rate'):g}, "
-        f"KL {grpo.get('kl_coef'):g}{equal}"
+        f"{grpo.get('samples_per_scene')} rollouts, learning rate {grpo.get('learning_rate')}, "
+        f"KL {grpo.get('kl_coef')}{equal}"
     )
 
 
@@ -146,8 +146,8 @@ def _evaluation(evaluation: Mapping[str, Any]) -> str:
     if not evaluation:
         return ""
     return (
-        f"{evaluation['scenes']:,} held-out scenes × {evaluation['samples_per_scene']} rollouts, "
-        f"temperature {evaluation['temperature']}, top-p {evaluation['top_p']}"
+        f"{evaluation.get('scenes')} held-out scenes × {evaluation.get('samples_per_scene')} rollouts, "
+        f"temperature {evaluation.get('temperature')}, top-p {evaluation.get('top_p')}"
     )
 
 

@@ -1,35 +1,33 @@
-// A scene from above: x forward is up, y left is left. Lengths in the content are centimetres.
-const MARGIN_M = 9;
+// A scene from above: forward is to the right, left is up. Lengths in the content are centimetres.
+const MARGIN_M = 7;
 const LIGHTS = { red: "--red", yellow: "--yellow", green: "--green" };
 
 function pointsOf(flat) {
   const points = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) points.push([-flat[i + 1] / 100, -flat[i] / 100]);
+  for (let i = 0; i + 1 < flat.length; i += 2) points.push([flat[i] / 100, -flat[i + 1] / 100]);
   return points;
 }
 const drawnLine = (flat) => pointsOf(flat).map(([x, y]) => `${x},${y}`).join(" ");
 
 // The same view for before and after: everything that was driven, and no more road than that.
 function viewOf(scene) {
-  const paths = [scene.road.expert || [], scene.road.history];
-  for (const side of ["before", "after"]) {
-    for (const rollout of (scene[side] || { rollouts: [] }).rollouts) if (rollout.path) paths.push(rollout.path);
+  const points = [[0, 0]];
+  for (const path of [scene.road.expert || [], scene.road.history]) points.push(...pointsOf(path));
+  for (const side of SIDES.filter((name) => scene[name])) {
+    for (const rollout of scene[side].rollouts) if (rollout.path) points.push(...pointsOf(rollout.path));
   }
-  const points = paths.flatMap(pointsOf);
-  points.push([0, 0]);
-  const xs = points.map((point) => point[0]), ys = points.map((point) => point[1]);
-  const left = Math.min(...xs) - MARGIN_M, top = Math.min(...ys) - MARGIN_M;
-  let width = Math.max(...xs) + MARGIN_M - left, height = Math.max(...ys, 6) + MARGIN_M - top;
-  const narrow = Math.max(height * 0.55, 26), low = Math.max(width * 0.5, 26);
-  const grown = { x: left - Math.max(0, narrow - width) / 2, y: top - Math.max(0, low - height) / 2 };
-  width = Math.max(width, narrow);
-  height = Math.max(height, low);
-  return { x: grown.x, y: grown.y, width, height };
+  const [xs, ys] = [0, 1].map((axis) => points.map((point) => point[axis]));
+  const view = { x: Math.min(...xs) - MARGIN_M, y: Math.min(...ys) - MARGIN_M };
+  view.width = Math.max(...xs) + MARGIN_M - view.x;
+  view.height = Math.max(...ys) + MARGIN_M - view.y;
+  const wanted = { width: Math.max(view.width, 40), height: Math.max(view.height, view.width * 0.3, 18) };
+  view.y -= (wanted.height - view.height) / 2;
+  return { ...view, ...wanted };
 }
 
 function box(at, yaw, [length, width], attributes, told) {
   const [x, y] = pointsOf(at)[0];
-  const shape = svg("rect", { ...attributes, x: -width / 200, y: -length / 200, width: width / 100, height: length / 100,
+  const shape = svg("rect", { ...attributes, x: -length / 200, y: -width / 200, width: length / 100, height: width / 100,
     rx: 0.4, transform: `translate(${x} ${y}) rotate(${(-yaw * 180) / Math.PI})` });
   return told ? fill(shape, {}, [svg("title", {}, told)]) : shape;
 }
@@ -57,17 +55,17 @@ function roadLayer(road) {
 }
 
 function ruler(view) {
-  const size = view.height > 60 ? 20 : 10;
-  const x = view.x + 2.5, y = view.y + view.height - 2.5;
+  const size = view.width > 70 ? 20 : 10;
+  const x = view.x + view.width * 0.02, y = view.y + view.height - view.width * 0.02;
   return svg("g", { class: "ruler" }, svg("line", { x1: x, x2: x + size, y1: y, y2: y }),
-    svg("text", { x, y: y - 0.9, "font-size": view.height / 28 }, `${size} m`));
+    svg("text", { x, y: y - view.width * 0.012, "font-size": view.width / 40 }, `${size} m`));
 }
 
 function fromAbove(scene, side, chosen, choose) {
   const view = viewOf(scene);
   const { x, y, width, height } = view;
   const picture = svg("svg", { class: "above", viewBox: `${x} ${y} ${width} ${height}`, role: "img",
-    "aria-label": `${side}: scene from above` }, roadLayer(scene.road));
+    style: `aspect-ratio: ${width} / ${height}`, "aria-label": `${side}: scene from above` }, roadLayer(scene.road));
   const rollouts = [...scene[side].rollouts].sort((a, b) => (a.sample === chosen) - (b.sample === chosen));
   for (const rollout of rollouts.filter((one) => one.path)) {
     const own = rollout.sample === chosen;

@@ -1,0 +1,118 @@
+"""A run folder as a run leaves it, made without a policy: what it "wrote" are reference traces, faulty ones before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ar1_rl.config import load_config
+from ar1_rl.driving import Completion, Scene, Trajectory
+from ar1_rl.errors import DecodeError
+from ar1_rl.scenes.faults import FaultConfig, plant_faults
+from ar1_rl.scenes.synthetic import generate_scenes
+from recipes import catalogue
+from recipes.evaluate import METRICS
+from recipes.graders import Graders
+from recipes.run_config import RunConfig
+from rollouts.record import Rollout, ScoreColumns
+from rollouts.store import RolloutStore, rollout_row
+
+STEPS = 12
+FAULTS = FaultConfig(uniform_noise=0.5)
+
+
+def make(folder: Path, scenes: int = 8, samples: int = 6, *, trace: str | None = None) -> Path:
+    """The folder. `trace` is what the first rollout of the first scene after training says, in place of the reference."""
+    made = list(generate_scenes(0, "test", scenes))
+    config = load_config(RunConfig, catalogue.path_of("quickstart")).model_dump(mode="json")
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"schema_version": 1, **config}))
+    environment = {"ar1_rl": "0.1.0", "git_commit": None, "python": "3.11", "packages": {"trl": "1.16.0"}}
+    (folder / "environment.json").write_text(json.dumps(environment | {"machine": "x86_64", "cpu_count": 2, "gpus": []}))
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics()))
+    store = RolloutStore(folder / "rollouts")
+    for label in ("before", "after"):
+        store.write(label, rows(made, label, samples, trace if label == "after" else None))
+    (folder / "summary.json").write_text(json.dumps(summary(scenes, samples)))
+    return folder
+
+
+def rows(scenes: Sequence[Scene], label: str, samples: int, trace: str | None = None) -> list[dict[str, Any]]:
+    """Rollouts as an evaluation records them, graded by the graders of an evaluation."""
+    repeated = [scene for scene in scenes for _ in range(samples)]
+    completions = [completion(scene, label, i % samples) for i, scene in enumerate(repeated)]
+    if trace is not None:
+        completions[0] = said(trace, completions[0].trajectory)
+    graders = Graders.embedded()
+    scores = zip(graders.consistency(completions, repeated), graders.reasoning(completions, repeated), strict=True)
+    made = []
+    for i, (scene, answer, (agrees, grade)) in enumerate(zip(repeated, completions, scores, strict=True)):
+        record = {"reply": f"<b>{grade.why}</b> grade: {grade.value}", "model": "a critic", "cached": False}
+        columns = {
+            "consistency": ScoreColumns(value=agrees.value, parts=agrees.parts, why=agrees.why),
+            "critic": ScoreColumns(value=grade.value, parts=grade.parts, why=grade.why, record=record),
+        }
+        made.append(rollout_row(rollout(scene, answer, i % samples, label), None, columns))
+    return made
+
+
+def rollout(scene: Scene, answer: Completion, sample: int, label: str) -> Rollout:
+    return Rollout(
+        scene_id=scene.id, episode=scene.episode, t0_us=0, sample=sample, seed=sample, step=0, policy_version=label,
+        prompt_text="what the policy was shown", prompt_token_ids=(1,), completion=answer, logprobs=(-1.0 - sample,),
+    )  # fmt: skip
+
+
+def completion(scene: Scene, label: str, sample: int) -> Completion:
+    """The reference trace, or before training a faulty one; driven with a little noise, and one cannot be decoded."""
+    assert scene.reference is not None and scene.future_T3 is not None
+    random = np.random.default_rng([len(scene.id), sum(map(ord, scene.id)), sample, label == "after"])
+    if sample == 5 and random.random() < 0.3:
+        return Completion(text="stop <i3>", token_ids=(1,), reasoning=None, trajectory=None, error=DecodeError("no end"))
+    driven = scene.future_T3 * (1.0 + random.normal(0.0, 0.02)) + np.outer(
+        np.linspace(0.0, 1.0, len(scene.future_T3)) ** 2, [random.normal(0.0, 2.0), random.normal(0.0, 0.7), 0.0]
+    )
+    text = scene.reference.text if label == "after" else plant_faults(scene, sample, FAULTS).text
+    return said(text, Trajectory(driven, "tokens"))
+
+
+def said(text: str, trajectory: Trajectory | None) -> Completion:
+    return Completion(text=text, token_ids=(1, 2, 3), reasoning=text, trajectory=trajectory, error=None)
+
+
+def metrics() -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = [{"stage": "sft", "step": 100 * i, "loss": 3.0 / i} for i in range(1, 8)]
+    for step in range(1, STEPS + 1):
+        terms = {"terms/consistency": 0.6 + 0.02 * step, "terms/critic": 3.0 + 0.1 * step, "terms/critic/judged": 0.98}
+        lines.append(
+            {"stage": "grpo", "step": step, "reward": 1.0 + 0.05 * step, "reward_std": 0.4, "entropy": 0.5, **terms}
+            | {"failures/critic/Timeout": float(step % 3 == 0), "outcome/undecodable": 0.01, "step_time": 3.4}
+        )
+        if step % 4 == 0:
+            lines.append({"stage": "grpo", "step": step, "validation/reward": 1.1 + 0.05 * step})
+    return [{"schema_version": 1, **line} for line in lines]
+
+
+def summary(scenes: int, samples: int) -> dict[str, Any]:
+    """Hand-made: consistency is better, close encounters are worse, and comfort shows no difference."""
+    delta = {name: {"mean": 0.01, "ci95": [-0.01, 0.03], "p": 0.3} for name in METRICS}
+    delta["consistency"] = {"mean": 0.2, "ci95": [0.15, 0.25], "p": 0.0005}
+    delta["close_encounter_rate"] = {"mean": 0.03, "ci95": [0.01, 0.05], "p": 0.004}
+    delta["off_road_rate"] = {"mean": None, "ci95": [None, None], "p": None}
+    return {
+        "schema_version": 1,
+        "recipe": "quickstart",
+        "seed": 0,
+        "wall_s": {"total": 540.0, "sft": 220.0, "grpo": 135.0, "eval": 140.0},
+        "eval": {"scenes": scenes, "samples_per_scene": samples, "temperature": 0.6, "top_p": 0.98},
+        "before": dict.fromkeys(METRICS, 0.62),
+        "after": dict.fromkeys(METRICS, 0.82),
+        "delta": delta,
+        "groups": {"all": 288, "zero_variance": 12, "skipped": 0},
+        "costs": {},
+    }
