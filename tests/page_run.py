@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,8 @@ def summary(scenes: int, samples: int) -> dict[str, Any]:
         "groups": {"all": 288, "zero_variance": 12, "skipped": 0},
         "costs": {},
     }
+
+
+def without_surroundings(scene: Scene) -> Scene:
+    """As of a log with poses alone."""
+    return replace(scene, agents=None, lanes=None, drivable_area=None, controls=None)

@@ -48,7 +48,7 @@ function rewardRows(rollout) {
 
 function criticWords(rollout) {
   return rollout.scores.filter((score) => score.record).map((score) =>
-    element("details", { class: "critic", open: true }, element("summary", {}, `What ${spoken(score.name)} said`),
+    element("details", { class: "critic", open: true }, element("summary", {}, `In the words of the grader: ${spoken(score.name)}`),
       score.record.reply !== null && element("blockquote", {}, text(score.record.reply)),
       element("p", { class: "note" }, score.record.about)));
 }

@@ -97,9 +97,9 @@ function show(scene) {
 
 // Scrolls the list and nothing else.
 function reveal(button) {
-  const list = byId("list"), at = button.offsetTop - list.offsetTop;
-  if (at < list.scrollTop) list.scrollTop = at;
-  else if (at + button.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = at + button.offsetHeight - list.clientHeight;
+  const list = byId("list"), top = button.offsetTop, bottom = top + button.offsetHeight;
+  if (top < list.scrollTop) list.scrollTop = top;
+  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
 }
 
 function sceneParts(scene) {
