@@ -34,7 +34,9 @@ def make(folder: Path, scenes: int = 8, samples: int = 6, *, trace: str | None =
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump({"schema_version": 1, **config}))
     environment = {"ar1_rl": "0.1.0", "git_commit": None, "python": "3.11", "packages": {"trl": "1.16.0"}}
-    (folder / "environment.json").write_text(json.dumps(environment | {"machine": "x86_64", "cpu_count": 2, "gpus": []}))
+    (folder / "environment.json").write_text(
+        json.dumps(environment | {"machine": "x86_64", "cpu_count": 2, "gpus": []})
+    )
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics()))
     store = RolloutStore(folder / "rollouts")
     for label in ("before", "after"):
@@ -74,7 +76,9 @@ def completion(scene: Scene, label: str, sample: int) -> Completion:
     assert scene.reference is not None and scene.future_T3 is not None
     random = np.random.default_rng([len(scene.id), sum(map(ord, scene.id)), sample, label == "after"])
     if sample == 5 and random.random() < 0.3:
-        return Completion(text="stop <i3>", token_ids=(1,), reasoning=None, trajectory=None, error=DecodeError("no end"))
+        return Completion(
+            text="stop <i3>", token_ids=(1,), reasoning=None, trajectory=None, error=DecodeError("no end")
+        )
     driven = scene.future_T3 * (1.0 + random.normal(0.0, 0.02)) + np.outer(
         np.linspace(0.0, 1.0, len(scene.future_T3)) ** 2, [random.normal(0.0, 2.0), random.normal(0.0, 0.7), 0.0]
     )
