@@ -30,6 +30,7 @@ from .run_config import RunConfig
 from .run_folder import RunFolder
 from .sft import fine_tune
 from .stopping import StopFlag
+from .trackers import check_trackers
 from .training import group_counts
 
 
@@ -57,6 +58,7 @@ def _post_train(
     until: Literal["sft", "grpo"],
     ranks: Ranks,
 ) -> None:
+    check_trackers(config.report)
     folder = RunFolder(out, config, resume=resume, ranks=ranks)
     clock = Clock()
     _limit_threads(config, ranks)

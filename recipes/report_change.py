@@ -13,7 +13,7 @@ LABELS = {name: (label, better) for name, label, better in SHOWN}
 
 
 def change_rows(run: RunParts) -> dict[str, Any]:
-    """Rows {"name", "label", "better", "before", "after", "mean", "ci95", "p", "verdict", …} and what to say of them."""
+    """Rows of one metric each, in the order of the terminal's table, and what to say where there are none."""
     summary = run.summary
     if not summary.get("delta"):
         return {"rows": [], "told": "There is no evaluation before and after the training (yet)."}

@@ -28,7 +28,7 @@ FAULTS = FaultConfig(uniform_noise=0.5)
 
 
 def make(folder: Path, scenes: int = 8, samples: int = 6, *, trace: str | None = None) -> Path:
-    """The folder. `trace` is what the first rollout of the first scene after training says, in place of the reference."""
+    """The folder. `trace` is what the first rollout of the first scene says after training, not the reference."""
     made = list(generate_scenes(0, "test", scenes))
     config = load_config(RunConfig, catalogue.path_of("quickstart")).model_dump(mode="json")
     folder.mkdir(parents=True)

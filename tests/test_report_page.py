@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_meta_actions_cover_the_whole_horizon_on_both_axes() -> None:
     assert future is not None
     for axis in meta_actions(Trajectory(future, "expert")):
         assert axis[0][0] == 0 and axis[-1][1] == 64
-        assert all(end == start for (_, end, _), (start, _, _) in zip(axis, axis[1:], strict=False))
+        assert all(end == start for (_, end, _), (start, _, _) in pairwise(axis))
 
 
 def test_a_scene_is_drawn_in_centimetres_with_its_ends_and_unknown_parts_stay_unknown() -> None:

@@ -5,6 +5,7 @@ Legend: T time.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def marked(text: str) -> dict[str, Any]:
     cuts = sorted({0, len(text), *(place for span in spans for place in span)})
     pieces = [
         [text[start:end], [i for i, (first, last) in enumerate(spans) if first <= start and end <= last]]
-        for start, end in zip(cuts, cuts[1:], strict=False)
+        for start, end in pairwise(cuts)
     ]
     return {"pieces": pieces, "marks": marks}
 
