@@ -20,11 +20,13 @@ from .progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderResult
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SHOWN_STEPS = 40
-"""A sparkline goes back this far."""
+"""A sparkline goes back this far at most."""
+BESIDE_SPARKS = 46
+"""Columns that the rest of the table takes."""
 RECENT_STEPS = 10
 """Time left is told by the mean time of these."""
 REFRESHES_PER_S = 4
@@ -90,8 +92,8 @@ class TrainingView:
         steps = len(self._ends) - 1
         return (self._ends[-1] - self._ends[0]) / steps * (self.total - self.done) if steps else None
 
-    def __rich__(self) -> RenderableType:
-        """The whole display."""
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The whole display; a narrow terminal sees fewer steps back."""
         elapsed = span(self._clock() - self._started)
         left = "" if self.left_s is None else f", {span(self.left_s)} left"
         head = Table.grid(padding=(0, 1), expand=True)
@@ -99,13 +101,14 @@ class TrainingView:
         head.add_column(ratio=1)
         head.add_column(no_wrap=True)
         head.add_row(f"step {self.done}/{self.total}", ProgressBar(self.total, self.done), f"{elapsed}{left}")
-        return Panel(Group(head, self._rewards(), Text(self._foot())), title="GRPO", title_align="left")
+        rewards = self._rewards(min(SHOWN_STEPS, max(1, options.max_width - BESIDE_SPARKS)))
+        yield Panel(Group(head, rewards, *map(Text, self._foot())), title="GRPO", title_align="left")
 
-    def _rewards(self) -> Table:
+    def _rewards(self, steps: int) -> Table:
         table = Table(box=None, pad_edge=False, expand=True)
         for name, justify in (("", "left"), ("now", "right"), ("validation", "right"), ("judged", "right")):
             table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-        table.add_column(f"last {SHOWN_STEPS} steps", ratio=1, no_wrap=True)
+        table.add_column(f"last {steps} steps", ratio=1, no_wrap=True)
         for name, values in sorted(self.series.items(), key=lambda item: item[0] != "reward"):
             validated, judged = self.validation.get(name), self.judged.get(name)
             table.add_row(
@@ -113,20 +116,17 @@ class TrainingView:
                 f"{values[-1]:.3f}",
                 "" if validated is None else f"{validated:.3f}",
                 "" if judged is None else f"{judged:.0%}",
-                Text(sparkline(values), style="cyan"),
+                Text(sparkline([*values][-steps:]), style="cyan"),
             )
         return table
 
-    def _foot(self) -> str:
+    def _foot(self) -> list[str]:
         times = " + ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
         failed = ", ".join(f"{name} {count}" for name, count in self.failures.items() if count)
-        told = [
-            f"now: {self.doing}" if self.doing else "",
-            times,
-            f"critic in flight: {self._in_flight()}",
-            f"failed judgements: {failed or 'none'}",
+        return [
+            " · ".join(part for part in (f"now: {self.doing}" if self.doing else "", times) if part),
+            f"critic in flight: {self._in_flight()} · failed judgements: {failed or 'none'}",
         ]
-        return " · ".join(part for part in told if part)
 
     def line(self) -> str:
         """What a plain line says beside the count of steps."""
