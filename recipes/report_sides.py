@@ -5,19 +5,20 @@ Where a run was not evaluated, its first and last validation stand in.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ar1_rl.errors import RunError
 
 BEFORE, AFTER = "before", "after"
 REASONING = ("critic", "reasoning", "reasoning_score")
 """Columns that may hold the grade of the reasoning, the first one there is."""
-LIKELIHOOD = "likelihood"
-"""Log-probability of the whole completion under the policy at temperature 1, where the evaluation recorded it."""
+ANSWERS, LIKELIHOOD = "answers", "likelihood"
+"""Whether a rollout is the one that answers for its scene, and its log-probability under the policy at temperature 1,
+where the evaluation recorded them; else the sum of the log-probabilities that it was drawn with says which is likely.
+"""
 UNREAD = ("prompt_token_ids", "logprobs")
 
 
@@ -93,40 +94,46 @@ def _kinds(path: Path) -> dict[str, str]:
     return dict(zip(table["scene_id"].to_pylist(), table["kind"].to_pylist(), strict=True))
 
 
+class _Row(NamedTuple):
+    sample: int
+    answers: bool
+    likelihood: float
+    consistency: float | None
+    reasoning: float | None
+    undecodable: bool
+
+
 def figures_of(side: Side) -> dict[str, SceneFigures]:
     """Every scene of a side, in the order of its rollouts."""
-    rows: dict[str, list[tuple[int, float, float | None, float | None, bool]]] = {}
+    rows: dict[str, list[_Row]] = {}
     for path in side.files:
-        columns = _columns(path)
-        reasoning = next((name for name in REASONING if name in columns), None)
-        wanted = [
-            "scene_id",
-            "sample",
-            "decode_error",
-            *(c for c in ("consistency", reasoning, LIKELIHOOD) if c in columns),
-        ]
-        table = _table(path, [*wanted, *([] if LIKELIHOOD in columns else ["logprobs"])])
-        read = {name: table[name].to_pylist() for name in wanted}
-        count = table.num_rows
-        nothing = [None] * count
-        likelihoods = read.get(LIKELIHOOD) or _sums(table["logprobs"])
-        for identity, sample, error, likelihood, consistency, grade in zip(
-            read["scene_id"], read["sample"], read["decode_error"], likelihoods,
-            read.get("consistency", nothing), read.get(reasoning or "", nothing), strict=True,
-        ):  # fmt: skip
-            agrees = 0.0 if consistency is None and error is not None else consistency
-            rows.setdefault(identity, []).append((sample, likelihood, agrees, grade, error is not None))
+        for identity, row in _light_rows(path):
+            rows.setdefault(identity, []).append(row)
     return {identity: _figures(of_scene) for identity, of_scene in rows.items()}
 
 
-def _figures(rows: Sequence[tuple[int, float, float | None, float | None, bool]]) -> SceneFigures:
-    sample, _, consistency, _, _ = max(rows, key=lambda row: row[1])
+def _light_rows(path: Path) -> Iterator[tuple[str, _Row]]:
+    there = _columns(path)
+    reasoning = next((name for name in REASONING if name in there), None)
+    names = ("scene_id", "sample", ANSWERS, LIKELIHOOD, "consistency", reasoning, "decode_error")
+    likelihood = LIKELIHOOD if LIKELIHOOD in there else "logprobs"
+    table = _table(path, [*(name for name in names if name in there), *({likelihood} - {LIKELIHOOD})])
+    read = {name: table[name].to_pylist() if name in there else [None] * table.num_rows for name in names}
+    if likelihood != LIKELIHOOD:
+        read[LIKELIHOOD] = [sum(row or ()) for row in table[likelihood].to_pylist()]
+    for identity, sample, answers, known, agrees, grade, error in zip(*(read[name] for name in names), strict=True):
+        wrong = error is not None
+        yield identity, _Row(sample, bool(answers), known, 0.0 if agrees is None and wrong else agrees, grade, wrong)
+
+
+def _figures(rows: Sequence[_Row]) -> SceneFigures:
+    answer = max(rows, key=lambda row: (row.answers, row.likelihood))
     return SceneFigures(
-        likely=sample,
-        consistency=consistency,
-        consistency_mean=_mean([row[2] for row in rows]),
-        reasoning_mean=_mean([row[3] for row in rows]),
-        undecodable=sum(row[4] for row in rows),
+        likely=answer.sample,
+        consistency=answer.consistency,
+        consistency_mean=_mean([row.consistency for row in rows]),
+        reasoning_mean=_mean([row.reasoning for row in rows]),
+        undecodable=sum(row.undecodable for row in rows),
         rollouts=len(rows),
     )
 
@@ -167,8 +174,3 @@ def _sums(lists: Any) -> list[float]:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def parsed(text: str | None) -> dict[str, Any]:
-    """JSON text of a structured column."""
-    return {} if not text else json.loads(text)

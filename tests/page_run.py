@@ -126,3 +126,21 @@ def summary(scenes: int, samples: int) -> dict[str, Any]:
 def without_surroundings(scene: Scene) -> Scene:
     """As of a log with poses alone."""
     return replace(scene, agents=None, lanes=None, drivable_area=None, controls=None)
+
+
+def into_evaluation_folders(folder: Path, answers: int) -> None:
+    """Lay the rollouts out as evaluations do; sample number `answers` answers for its scene."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    for label in ("before", "after"):
+        path = folder / f"rollouts/{label}-rank000.parquet"
+        table = parquet.read_table(path)
+        answering = [sample == answers for sample in table["sample"].to_pylist()]
+        table = table.append_column("answers", [answering]).append_column("likelihood", [[-1.0] * table.num_rows])
+        where = folder / "evaluations" / label
+        (where / "rollouts").mkdir(parents=True)
+        parquet.write_table(table, where / "rollouts/chunk-000000-rank000.parquet")
+        ids = sorted(set(table["scene_id"].to_pylist()))
+        parquet.write_table(pa.table({"scene_id": ids, "kind": ["as evaluated"] * len(ids)}), where / "scenes.parquet")
+        path.unlink()

@@ -164,6 +164,23 @@ def test_the_most_likely_sample_is_the_one_with_the_highest_log_probability(cont
     assert {scene[side]["likely"] for scene in content["scenes"] for side in ("before", "after")} == {0}
 
 
+def test_evaluation_folders_are_read_with_the_rollout_that_answers_and_the_scenario_types(tmp_path: Path) -> None:
+    folder = page_run.make(tmp_path / "run", scenes=3, samples=2)
+    page_run.into_evaluation_folders(folder, answers=1)
+    run = read_run(folder)
+    content = page_content(run, 10, QUIET)
+    assert run.missing == [] and len(content["scenes"]) == 3
+    assert {scene[side]["likely"] for scene in content["scenes"] for side in ("before", "after")} == {1}
+    # Where the scenes are not at hand their types still are.
+    config = (folder / "config.yaml").read_text().replace("source: synthetic", "source: gone.py:scenes")
+    (folder / "config.yaml").write_text(config)
+    run = read_run(folder)
+    content = page_content(run, 10, QUIET)
+    assert {scene["kind"] for scene in content["scenes"]} == {"as evaluated"}
+    assert all(scene["road"] is None for scene in content["scenes"])
+    assert any(line.startswith("The scenes cannot be drawn") for line in run.missing)
+
+
 @pytest.mark.parametrize(
     ("interval", "better", "told"),
     [
