@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -37,15 +37,39 @@ RECORDED = ("model", "prompt_hash", "prompt_tokens", "completion_tokens", "secon
 """What is told of how a critic was asked."""
 
 
-@dataclass(frozen=True)
-class Flag:
-    """A sign of something wrong, with what it rests on."""
+class NamedRollout(Protocol):
+    """A rollout by name."""
 
-    title: str
-    told: str
-    evidence: tuple[str, ...] = ()
-    scenes: tuple[str, ...] = ()
-    """Scenes to look at."""
+    @property
+    def label(self) -> str: ...  # noqa: D102
+    @property
+    def step(self) -> int: ...  # noqa: D102
+    @property
+    def scene_id(self) -> str: ...  # noqa: D102
+    @property
+    def sample(self) -> int: ...  # noqa: D102
+
+
+class Flag(Protocol):
+    """A sign of a hacked reward, with what shows it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def raised(self) -> bool | None:
+        """None: it could not be measured."""
+        ...
+
+    @property
+    def score(self) -> float | None: ...  # noqa: D102
+    @property
+    def threshold(self) -> float: ...  # noqa: D102
+    @property
+    def evidence(self) -> str: ...  # noqa: D102
+    @property
+    def rollouts(self) -> Sequence[NamedRollout]:
+        """Some to look at."""
+        ...
 
 
 def write_page(
@@ -120,7 +144,7 @@ def _scenes(run: RunParts, limit: int, texts: Texts, console: Console, flags: Se
     if told:
         run.missing.append(told)
     figures = {name: figures_of(side) for name, side in sides.items()}
-    flagged = {identity for flag in flags for identity in flag.scenes}
+    flagged = {rollout.scene_id for flag in flags if flag.raised for rollout in flag.rollouts}
     ids = dict.fromkeys(identity for of_side in figures.values() for identity in of_side)
     changes = {i: moved(figures.get(BEFORE, {}).get(i), figures.get(AFTER, {}).get(i)) for i in ids}
     chosen, reasons = choose(changes, limit, flagged)
@@ -259,7 +283,16 @@ def _score(name: str, score: ScoreColumns, later: bool, texts: Texts) -> dict[st
 
 
 def _flag(flag: Flag) -> dict[str, Any]:
-    return {"title": flag.title, "told": flag.told, "evidence": list(flag.evidence)}
+    return {
+        "name": flag.name,
+        "raised": flag.raised,
+        "score": _plain(flag.score),
+        "threshold": flag.threshold,
+        "evidence": flag.evidence,
+        "rollouts": [
+            [r.scene_id, f"{r.label}, step {r.step}, {r.scene_id}, sample {r.sample + 1}"] for r in flag.rollouts
+        ],
+    }
 
 
 def _told_of_curves(run: RunParts, panels: Sequence[Mapping[str, Any]]) -> str:

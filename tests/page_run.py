@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -24,6 +24,29 @@ from rollouts.record import Rollout, ScoreColumns
 from rollouts.store import RolloutStore, rollout_row
 
 STEPS = 12
+
+
+class Shown(NamedTuple):
+    """A rollout as a flag names it."""
+
+    label: str
+    step: int
+    scene_id: str
+    sample: int
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A flag that is raised."""
+
+    name: str
+    evidence: str
+    rollouts: tuple[Shown, ...] = ()
+    raised: bool | None = True
+    score: float | None = 0.8
+    threshold: float = 0.4
+
+
 FAULTS = FaultConfig(uniform_noise=0.5)
 
 

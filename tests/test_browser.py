@@ -13,7 +13,7 @@ import page_run
 import pytest
 from rich.console import Console
 
-from recipes.report_page import Flag, write_page
+from recipes.report_page import write_page
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,8 @@ INSTALL = "requirements/browser.sh installs Debian's chromium and chromium-drive
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = page_run.make(tmp_path_factory.mktemp("browser") / "run", SCENES, SAMPLES, trace=HOSTILE)
-    flags = [Flag("Length drift", "Traces grow.", ("14 to 40 words",), scenes=("synthetic/test/0/3",))]
+    shown = page_run.Shown("after", 40, "synthetic/test/0/3", 0)
+    flags = [page_run.Raised("length_drift", "From 14 to 40 words <b>", (shown,))]
     return write_page(folder, Console(quiet=True), scenes=SCENES, flags=flags)
 
 
@@ -163,6 +164,12 @@ def test_filters_narrow_the_list_and_clear_brings_all_back(opened: Any) -> None:
     assert shown(opened) == script(opened, "document.querySelectorAll('#list .tag.repaired').length")
     choose(opened, "tag", "flagged")
     assert shown(opened) == 1 and open_scene(opened) == "synthetic/test/0/3"
+
+
+def test_a_flag_leads_to_its_scene(opened: Any) -> None:
+    assert "From 14 to 40 words <b>" in script(opened, "document.querySelector('.flag').textContent")
+    script(opened, "document.querySelector('.flag a').click()")
+    assert open_scene(opened) == "synthetic/test/0/3"
 
 
 def test_the_biggest_change_comes_first(opened: Any) -> None:

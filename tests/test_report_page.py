@@ -27,7 +27,7 @@ from ar1_rl.report.page.road import drawn_scene, path_of
 from recipes import cli
 from recipes.report_change import verdict
 from recipes.report_choice import Moved, choose, moved
-from recipes.report_page import Flag, page_content, write_page
+from recipes.report_page import page_content, write_page
 from recipes.report_run import read_run
 from recipes.report_sides import SceneFigures
 
@@ -235,9 +235,14 @@ def test_curves_have_coverage_and_failures_beside_the_rewards() -> None:
 
 
 def test_flags_stand_on_the_page_and_mark_their_scenes(run_folder: Path) -> None:
-    flag = Flag("Templates", "Most traces are the same.", ("62 of 96",), scenes=("synthetic/test/0/2",))
-    content = page_content(read_run(run_folder), 10, QUIET, [flag])
-    assert content["flags"] == [{"title": "Templates", "told": "Most traces are the same.", "evidence": ["62 of 96"]}]
+    shown = page_run.Shown("after", 40, "synthetic/test/0/2", 0)
+    flag = page_run.Raised("templates", "62 of 96 traces are the same.", (shown,))
+    calm = page_run.Raised("length_drift", "-", (shown._replace(scene_id="synthetic/test/0/1"),), raised=False)
+    content = page_content(read_run(run_folder), 10, QUIET, [flag, calm])
+    assert content["flags"][0] == {
+        "name": "templates", "raised": True, "score": 0.8, "threshold": 0.4, "evidence": flag.evidence,
+        "rollouts": [["synthetic/test/0/2", "after, step 40, synthetic/test/0/2, sample 1"]],
+    }  # fmt: skip
     assert [scene["id"] for scene in content["scenes"] if "flagged" in scene["tags"]] == ["synthetic/test/0/2"]
 
 

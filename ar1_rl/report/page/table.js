@@ -44,16 +44,28 @@ function showChange() {
       "95 % bootstrap intervals over scenes, each drawn on a scale of its own with the line at 0."));
 }
 
+// Raised flags with the rollouts that show them, then what could not be measured and what was not found.
 function showFlags() {
   if (content.flags === null) return;
   byId("flags").hidden = byId("flags-link").hidden = false;
   const place = byId("flags");
-  if (!content.flags.length) {
-    place.append(element("p", { class: "note" }, "Nothing is flagged: none of the signs of a hacked reward was found."));
-    return;
+  const [raised, unknown, calm] = [true, null, false].map((state) => content.flags.filter((flag) => flag.raised === state));
+  place.append(element("p", { class: "note" },
+    `${raised.length} of ${content.flags.length} signs of a hacked reward are raised, ${unknown.length} could not be measured. `,
+    "A raised flag is a question to look into, not a verdict."));
+  for (const flag of raised) {
+    const named = flag.rollouts.map(([id, told]) => element("li", {}, linked(id, told)));
+    place.append(element("article", { class: "flag" },
+      element("h3", {}, spoken(flag.name), element("small", {}, ` score ${figure(flag.score)}, raised above ${flag.threshold}`)),
+      element("p", {}, flag.evidence),
+      named.length > 0 && element("details", {}, element("summary", {}, "Rollouts that show it"), element("ul", {}, named))));
   }
-  for (const flag of content.flags) {
-    place.append(element("article", { class: "flag" }, element("h3", {}, flag.title),
-      element("p", {}, flag.told), flag.evidence.length > 0 && element("ul", {}, flag.evidence.map((line) => element("li", {}, line)))));
-  }
+  const others = [...unknown, ...calm].map((flag) => element("li", {}, element("b", {}, spoken(flag.name)), ": ", flag.evidence));
+  if (others.length) place.append(element("details", {}, element("summary", {}, "Not raised"), element("ul", {}, others)));
+}
+
+// A scene that is shown can be opened from here.
+function linked(id, told) {
+  const scene = content.scenes.find((one) => one.id === id);
+  return scene ? element("a", { href: "#scenes", onclick: () => { clear(); show(scene); } }, told) : told;
 }
