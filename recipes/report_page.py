@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from ar1_rl.driving import Scene
+from ar1_rl.driving import Completion, Scene
 from ar1_rl.errors import Ar1RlError, ConfigError, SceneError
 from ar1_rl.report.config import ReportConfig
 from ar1_rl.report.page.answer import marked, meta_actions
@@ -35,6 +35,10 @@ DIGITS = 5
 """Significant digits of a score."""
 RECORDED = ("model", "prompt_hash", "prompt_tokens", "completion_tokens", "seconds", "cached", "failure")
 """What is told of how a critic was asked."""
+
+
+Later = Mapping[str, ScoreColumns]
+"""Scores that the evaluation did not ask for, by name."""
 
 
 class NamedRollout(Protocol):
@@ -206,7 +210,7 @@ def _scene(
     figures: Mapping[str, Mapping[str, SceneFigures]],
     rows: Mapping[str, Mapping[str, list[dict[str, Any]]]],
     scene: Scene | None,
-    later: Mapping[tuple[str, str, int], Mapping[str, ScoreColumns]],
+    later: Mapping[tuple[str, str, int], Later],
     texts: Texts,
 ) -> dict[str, Any]:
     reference = None if scene is None else scene.reference
@@ -230,7 +234,9 @@ def _scene(
         **{
             name: {
                 "likely": figures[name][identity].likely,
-                "rollouts": [_rollout(row, later.get((name, identity, row["sample"]), {}), texts) for row in of_side],
+                "rollouts": _rollouts(
+                    of_side, [later.get((name, identity, row["sample"]), {}) for row in of_side], texts
+                ),
             }
             for name, of_side in found.items()
         },
@@ -246,20 +252,26 @@ def _measures(figures: Mapping[str, SceneFigures]) -> list[Any]:
     ]
 
 
-def _rollout(row: Mapping[str, Any], later: Mapping[str, ScoreColumns], texts: Texts) -> dict[str, Any]:
-    completion = completion_of_row(row)
-    decoded = completion.error is None and completion.reasoning is not None
+def _rollouts(rows: Sequence[Mapping[str, Any]], later: Sequence[Later], texts: Texts) -> list[dict[str, Any]]:
+    completions = [completion_of_row(row) for row in rows]
+    actions = meta_actions([completion.trajectory for completion in completions])
+    return [_rollout(*one, texts) for one in zip(rows, completions, actions, later, strict=True)]
+
+
+def _rollout(
+    row: Mapping[str, Any], completion: Completion, actions: list[Any] | None, later: Later, texts: Texts
+) -> dict[str, Any]:
     recorded = scores_of_row(row)
     scores = [_score(name, score, False, texts) for name, score in recorded.items()]
     scores += [_score(name, score, True, texts) for name, score in later.items() if name not in recorded]
-    trajectory = completion.trajectory
-    error = completion.error or (None if decoded else "no reasoning")
+    error = completion.error or (None if completion.reasoning is not None else "no reasoning")
+    text = completion.text if error is not None else completion.reasoning or ""
     return {
         "sample": row["sample"],
-        "text": texts.trace(completion.reasoning or "") if decoded else texts.number(completion.text),
+        "text": texts.trace(text) if error is None else texts.number(text),
         "error": None if error is None else texts.number(str(error)),
-        "path": None if trajectory is None else path_of(trajectory.poses_T3),
-        "actions": None if trajectory is None else meta_actions(trajectory),
+        "path": None if completion.trajectory is None else path_of(completion.trajectory.poses_T3),
+        "actions": actions,
         "scores": scores,
     }
 

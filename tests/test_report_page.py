@@ -119,7 +119,9 @@ def test_the_pieces_of_any_text_are_the_text(text: str) -> None:
 def test_meta_actions_cover_the_whole_horizon_on_both_axes() -> None:
     future = tiny.scenes(1)[0].future_T3
     assert future is not None
-    for axis in meta_actions(Trajectory(future, "expert")):
+    told, nothing = meta_actions([Trajectory(future, "expert"), None])
+    assert nothing is None and told is not None
+    for axis in told:
         assert axis[0][0] == 0 and axis[-1][1] == 64
         assert all(end == start for (_, end, _), (start, _, _) in pairwise(axis))
 

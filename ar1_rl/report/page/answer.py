@@ -1,10 +1,11 @@
 """What a policy wrote and drove, as plain values: the text with the words that claims rest on, and the meta-actions.
 
-Legend: T time.
+Legend: B batch, T time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -48,9 +49,18 @@ def _marks(claims: Claims) -> list[dict[str, Any]]:
     return found
 
 
-def meta_actions(trajectory: Trajectory) -> list[list[list[Any]]]:
-    """Longitudinal and lateral segments, each a list of [start tick, end tick, name]; empty for poses not finite."""
-    if not np.isfinite(trajectory.poses_T3).all():
-        return [[], []]
-    (actions,) = meta_action_segments(trajectory.poses_T3[None])
-    return [[[s.start, s.end, s.name] for s in axis] for axis in (actions.longitudinal, actions.lateral)]
+def meta_actions(trajectories: Sequence[Trajectory | None]) -> list[list[list[list[Any]]] | None]:
+    """Longitudinal and lateral segments of each, as lists of [start tick, end tick, name]; read together.
+
+    None where there is no trajectory, or its poses are not finite.
+    """
+    told: list[list[list[list[Any]]] | None] = [None] * len(trajectories)
+    by_length: dict[int, list[int]] = {}
+    for place, trajectory in enumerate(trajectories):
+        if trajectory is not None and np.isfinite(trajectory.poses_T3).all():
+            by_length.setdefault(len(trajectory.poses_T3), []).append(place)
+    for places in by_length.values():
+        poses_BT3 = np.stack([t.poses_T3 for place in places if (t := trajectories[place]) is not None])
+        for place, actions in zip(places, meta_action_segments(poses_BT3), strict=True):
+            told[place] = [[[s.start, s.end, s.name] for s in axis] for axis in actions]
+    return told
