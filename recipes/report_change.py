@@ -10,32 +10,39 @@ from ar1_rl.report.tables import SHOWN
 from .report_run import RunParts
 
 LABELS = {name: (label, better) for name, label, better in SHOWN}
+VERDICTS = {"better": "better", "worse": "worse", "same": "no difference shown", "unknown": "not known"}
+HOW = (
+    "Arrows say which way is better. Differences are paired by scene; intervals are 95 % bootstrap intervals over "
+    "scenes, each drawn on a scale of its own with the line at 0. They do not say what another seed would give."
+)
 
 
 def change_rows(run: RunParts) -> dict[str, Any]:
-    """Rows of one metric each, in the order of the terminal's table, and what to say where there are none."""
+    """Rows of one metric each, those of the terminal's table first, and what to say below them."""
     summary = run.summary
     if not summary.get("delta"):
         return {"rows": [], "told": "There is no evaluation before and after the training (yet)."}
     names = [*(name for name in LABELS if name in summary["delta"]), *sorted(summary["delta"].keys() - LABELS.keys())]
-    return {"rows": [_row(name, summary) for name in names], "told": ""}
+    return {"rows": [_row(name, summary) for name in names], "told": HOW}
 
 
 def _row(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
     delta = summary["delta"][name]
     label, better = LABELS.get(name, (name.replace("_", " "), ""))
+    shade = verdict(delta["ci95"], better)
     return {
         "name": name,
         "label": label,
+        "headline": name in LABELS,
         "better": better,
-        "description": name,
-        "grader": _grader(name, summary),
+        "grader": "",
         "before": summary["before"].get(name),
         "after": summary["after"].get(name),
         "mean": delta["mean"],
         "ci95": delta["ci95"],
         "p": delta["p"],
-        "verdict": verdict(delta["ci95"], better),
+        "shade": shade,
+        "verdict": VERDICTS[shade],
     }
 
 
@@ -47,11 +54,3 @@ def verdict(interval: list[float | None], better: str) -> str:
     if low <= 0.0 <= high or not better:
         return "same"
     return "better" if (low > 0.0) == (better == "up") else "worse"
-
-
-def _grader(name: str, summary: Mapping[str, Any]) -> str:
-    """Whether the policy was trained on the grader behind a metric, where the evaluation says so."""
-    evaluation = summary.get("eval") or {}
-    if name in (evaluation.get("held_out") or ()):
-        return "held out"
-    return "trained on" if name in (evaluation.get("trained_on") or ()) else ""

@@ -7,41 +7,42 @@ function intervalBar(row) {
   const reach = Math.max(Math.abs(low), Math.abs(high), 1e-12);
   const at = (value) => BAR.width / 2 + (value / reach) * (BAR.width / 2 - 5);
   const middle = BAR.height / 2;
-  return svg("svg", { class: `interval ${row.verdict}`, viewBox: `0 0 ${BAR.width} ${BAR.height}`, role: "img",
+  return svg("svg", { class: `interval ${row.shade}`, viewBox: `0 0 ${BAR.width} ${BAR.height}`, role: "img",
     "aria-label": `${figure(low, 3, true)} to ${figure(high, 3, true)}` },
     svg("line", { class: "zero", x1: BAR.width / 2, x2: BAR.width / 2, y1: 0, y2: BAR.height }),
     svg("line", { class: "reach", x1: at(low), x2: at(high), y1: middle, y2: middle }),
     svg("circle", { cx: at(row.mean), cy: middle, r: 4 }));
 }
 
-const VERDICTS = { better: "better", worse: "worse", same: "no difference shown", unknown: "not known" };
-
 function showChange() {
   const place = byId("change");
   const { rows, told } = content.change;
-  if (told) place.append(element("p", { class: "note" }, told));
-  if (!rows.length) return;
+  const headline = rows.filter((row) => row.headline), others = rows.filter((row) => !row.headline);
+  if (headline.length) place.append(changeTable(headline));
+  if (others.length) {
+    place.append(element("details", {}, element("summary", {}, `${others.length} more metrics`), changeTable(others)));
+  }
+  place.append(element("p", { class: "note" }, told));
+}
+
+function changeTable(rows) {
   const some = rows.some((row) => row.grader);
-  const heads = ["Metric", "Before", "After", "Difference", "95 % interval", "p", "", some ? "Grader" : null];
+  const heads = ["Metric", "Before", "After", "Difference", "95 % interval", "p", "", ...(some ? ["Grader"] : [])];
   const body = rows.map((row) =>
-    element("tr", { class: row.verdict },
-      element("th", { scope: "row", title: row.description }, row.label, " ",
-        element("span", { class: "better" }, row.better === "up" ? "↑" : row.better === "down" ? "↓" : "")),
+    element("tr", { class: row.shade },
+      element("th", { scope: "row", title: row.name }, row.label, " ",
+        element("span", { class: "better" }, { up: "↑", down: "↓" }[row.better] || "")),
       element("td", {}, figure(row.before)),
       element("td", {}, figure(row.after)),
       element("td", {}, figure(row.mean, 3, true)),
       element("td", { class: "from-to" }, row.ci95[0] === null ? "–" :
         [figure(row.ci95[0], 3, true), " … ", figure(row.ci95[1], 3, true), intervalBar(row)]),
       element("td", {}, figure(row.p, 4)),
-      element("td", { class: "verdict" }, VERDICTS[row.verdict]),
-      some && element("td", {}, row.grader || "")));
-  place.append(
-    element("div", { class: "wide" }, element("table", { class: "figures" },
-      element("thead", {}, element("tr", {}, heads.filter((head) => head !== null)
-        .map((head) => element("th", { scope: "col" }, head)))),
-      element("tbody", {}, body))),
-    element("p", { class: "note" }, "Arrows say which way is better. Differences are paired by scene; intervals are ",
-      "95 % bootstrap intervals over scenes, each drawn on a scale of its own with the line at 0."));
+      element("td", { class: "verdict" }, row.verdict),
+      some && element("td", {}, row.grader)));
+  return element("div", { class: "wide" }, element("table", { class: "figures" },
+    element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
+    element("tbody", {}, body)));
 }
 
 // Raised flags with the rollouts that show them, then what could not be measured and what was not found.
