@@ -104,6 +104,8 @@ def _settings(arguments: Mapping[str, Any]) -> str:
 
 
 def _policy(policy: Mapping[str, Any]) -> str:
+    if not policy:
+        return ""
     where = policy.get("path") or "a tiny decoder made for the run"
     tiny = "" if policy.get("path") else f" ({_settings(policy.get('tiny') or {})})"
     lora = f", adapters of rank {policy['lora'].get('rank')}" if policy.get("lora") else ""

@@ -152,11 +152,14 @@ def without_surroundings(scene: Scene) -> Scene:
 
 
 def into_evaluation_folders(folder: Path, answers: int) -> None:
-    """Lay the rollouts out as evaluations do; sample number `answers` answers for its scene."""
+    """Lay the rollouts out as evaluations do; sample number `answers` answers for its scene.
+
+    Consistency goes from 0 to 1 in every scene, and by the held-out rule it stays as it is.
+    """
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    for label in ("before", "after"):
+    for label, agrees in (("before", 0.0), ("after", 1.0)):
         path = folder / f"rollouts/{label}-rank000.parquet"
         table = parquet.read_table(path)
         answering = [sample == answers for sample in table["sample"].to_pylist()]
@@ -165,5 +168,13 @@ def into_evaluation_folders(folder: Path, answers: int) -> None:
         (where / "rollouts").mkdir(parents=True)
         parquet.write_table(table, where / "rollouts/chunk-000000-rank000.parquet")
         ids = sorted(set(table["scene_id"].to_pylist()))
-        parquet.write_table(pa.table({"scene_id": ids, "kind": ["as evaluated"] * len(ids)}), where / "scenes.parquet")
+        count = len(ids)
+        columns = {"scene_id": ids, "episode": ids, "kind": ["as evaluated"] * count}
+        columns |= {"longitudinal": ["stop"] * count, "lateral": ["lane_keeping"] * count}
+        metrics = {"consistency": [agrees] * count, "consistency_held_out": [0.5] * count}
+        parquet.write_table(pa.table(columns | metrics), where / "scenes.parquet")
+        header = {"label": label, "policy": label, "policy_version": label, "seed": 0, "training_seed": 0}
+        header |= {"scenes": count, "samples_per_scene": 2, "temperature": 0.6, "top_p": 0.98, "means": {}}
+        header |= {"trained_on": ["consistency"], "held_out": ["consistency_held_out"], "decoding": "most likely"}
+        (where / "evaluation.json").write_text(json.dumps({"schema_version": 1, **header}))
         path.unlink()
