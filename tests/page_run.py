@@ -18,8 +18,9 @@ from ar1_rl.scenes.faults import FaultConfig, plant_faults
 from ar1_rl.scenes.synthetic import generate_scenes
 from recipes import catalogue
 from recipes.evaluate import METRICS
-from recipes.graders import Graders
 from recipes.run_config import RunConfig
+from rewards.consistency import Consistency
+from rewards.critic.embedded import RubricCritic
 from rollouts.record import Rollout, ScoreColumns
 from rollouts.store import RolloutStore, rollout_row
 
@@ -74,8 +75,8 @@ def rows(scenes: Sequence[Scene], label: str, samples: int, trace: str | None = 
     completions = [completion(scene, label, i % samples) for i, scene in enumerate(repeated)]
     if trace is not None:
         completions[0] = said(trace, completions[0].trajectory)
-    graders = Graders.embedded()
-    scores = zip(graders.consistency(completions, repeated), graders.reasoning(completions, repeated), strict=True)
+    graders = Consistency(mode="strict"), RubricCritic()
+    scores = zip(*(grader.score_batch(completions, repeated) for grader in graders), strict=True)
     made = []
     for i, (scene, answer, (agrees, grade)) in enumerate(zip(repeated, completions, scores, strict=True)):
         record = {"reply": f"<b>{grade.why}</b> grade: {grade.value}", "model": "a critic", "cached": False}
