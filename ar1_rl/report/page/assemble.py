@@ -27,7 +27,7 @@ _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
 def page(content: Mapping[str, Any]) -> str:
-    """The whole HTML file. `content` is described in docs/report.md; no value in it may be NaN or infinite."""
+    """The whole HTML file. `content` is what its scripts draw; no value in it may be NaN or infinite."""
     script = '(() => {\n"use strict";\n' + "\n".join(_template(f"{name}.js") for name in SCRIPTS) + "\n})();"
     places = {
         "title": html.escape(str(content["title"])),
