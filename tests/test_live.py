@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import io
+from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
-from ar1_rl.config import check_config
+from ar1_rl.config import check_config, load_config
 from ar1_rl.errors import ConfigError, MissingDependencyError
 from ar1_rl.report import live
 from ar1_rl.report.config import ReportConfig
 from ar1_rl.report.live import LiveTraining, TrainingView, live_training, span, sparkline
-from recipes import trackers
+from recipes import catalogue, trackers
+from recipes.run_config import RunConfig
+from recipes.run_folder import check_folder
 from recipes.step_times import REWARDS, ROLLOUTS, UPDATE, StepTimes
 from rewards.critic.limits import Limiter, Limits
 
@@ -169,6 +173,16 @@ def test_a_tracker_that_is_not_installed_is_named_with_the_line_that_installs_it
     with pytest.raises(MissingDependencyError, match="wandb, trackio is not installed here; pip install wandb trackio"):
         trackers.check_trackers(ReportConfig(trackers=("tensorboard", "wandb", "trackio")))
     trackers.check_trackers(ReportConfig(trackers=("tensorboard",)))
+
+
+def test_a_run_goes_on_with_other_trackers_and_with_nothing_else_changed(tmp_path: Path) -> None:
+    config = load_config(RunConfig, catalogue.path_of("quickstart"))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    shown = load_config(RunConfig, catalogue.path_of("quickstart"), ["report.trackers=[wandb]", "report.scenes=9"])
+    check_folder(tmp_path, shown, resume=True)
+    other = load_config(RunConfig, catalogue.path_of("quickstart"), ["grpo.steps=9"])
+    with pytest.raises(ConfigError, match="different: grpo"):
+        check_folder(tmp_path, other, resume=True)
 
 
 def test_the_live_display_knows_the_figures_by_the_names_that_runs_write() -> None:

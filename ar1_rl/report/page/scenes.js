@@ -42,7 +42,7 @@ function showScenes() {
       element("output", { id: "count", "aria-live": "polite" })),
     element("div", { class: "browser" },
       element("ol", { id: "list", "aria-label": "Scenes" }),
-      element("article", { id: "scene", "aria-live": "polite" })));
+      element("article", { id: "scene" })));
   list();
 }
 
