@@ -34,7 +34,7 @@ from .run_config import RunConfig
 from .run_folder import RunFolder
 from .step_times import REWARDS, ROLLOUTS, UPDATE, StepTimes
 from .stopping import StopFlag
-from .trackers import tracker_arguments
+from .trackers import tensorboard_folder, tracker_arguments
 from .training import device_arguments, save_whole, silence, step_callback
 from .validation import BEST_FOLDER, BestSoFar, validation_callback
 from .weights import load_into
@@ -145,7 +145,7 @@ class PolicyTraining:
         if config.rollouts.overlap:
             self.loop.reward = self.reward
         set_seed(config.seed)  # adapters begin at random, on every rank the same
-        with engine_settings(config):
+        with engine_settings(config), tensorboard_folder(folder.path):
             self.trainer = PolicyTrainer(
                 model=model,
                 reward_funcs=[self.reward],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from .run_config import RunConfig
 
 TENSORBOARD_FOLDER = "tensorboard"
 """In the run folder."""
+TENSORBOARD_VARIABLE = "TENSORBOARD_LOGGING_DIR"
 NOT_PRINTED = 0
 """TRL prints completions into the terminal unless told to print none; they are in the tables."""
 
@@ -28,15 +32,24 @@ def check_trackers(report: ReportConfig) -> None:
 
 
 def tracker_arguments(config: RunConfig, out: Path) -> dict[str, Any]:
-    """TRL's arguments; where TensorBoard writes is a matter of the environment, and set where nobody has."""
-    import os
-
+    """TRL's arguments."""
     check_trackers(config.report)
-    if "tensorboard" in config.report.trackers:
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(out / TENSORBOARD_FOLDER))
     return {
         "report_to": list(config.report.trackers) or "none",
         "run_name": f"{config.recipe}-{out.name}",
         "log_completions": config.report.completions,
         "num_completions_to_print": NOT_PRINTED,
     }
+
+
+@contextmanager
+def tensorboard_folder(out: Path) -> Iterator[None]:
+    """While a trainer is built, TensorBoard is told to write into the run folder, unless the user says otherwise."""
+    if TENSORBOARD_VARIABLE in os.environ:
+        yield
+        return
+    os.environ[TENSORBOARD_VARIABLE] = str(out / TENSORBOARD_FOLDER)
+    try:
+        yield
+    finally:
+        del os.environ[TENSORBOARD_VARIABLE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,20 @@ def test_a_tracker_that_is_not_installed_is_named_with_the_line_that_installs_it
     with pytest.raises(MissingDependencyError, match="wandb, trackio is not installed here; pip install wandb trackio"):
         trackers.check_trackers(ReportConfig(trackers=("tensorboard", "wandb", "trackio")))
     trackers.check_trackers(ReportConfig(trackers=("tensorboard",)))
+
+
+def test_tensorboard_writes_into_the_run_folder_unless_the_user_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = trackers.TENSORBOARD_VARIABLE
+    monkeypatch.delenv(variable, raising=False)
+    with trackers.tensorboard_folder(tmp_path):
+        assert os.environ[variable] == str(tmp_path / "tensorboard")
+    assert variable not in os.environ
+    monkeypatch.setenv(variable, "mine")
+    with trackers.tensorboard_folder(tmp_path):
+        assert os.environ[variable] == "mine"
+    assert os.environ[variable] == "mine"
 
 
 def test_a_run_goes_on_with_other_trackers_and_with_nothing_else_changed(tmp_path: Path) -> None:
