@@ -162,6 +162,8 @@ def test_filters_narrow_the_list_and_clear_brings_all_back(opened: Any) -> None:
     choose(opened, "tag", "repaired")
     assert 0 < shown(opened) < SCENES
     assert shown(opened) == script(opened, "document.querySelectorAll('#list .tag.repaired').length")
+    choose(opened, "tag", "changed")
+    assert shown(opened) == 17, "a tenth of 167"
     choose(opened, "tag", "flagged")
     assert shown(opened) == 1 and open_scene(opened) == "synthetic/test/0/3"
 

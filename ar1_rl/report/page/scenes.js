@@ -1,6 +1,7 @@
 // The list of scenes with its filters, and the scene that is open. Only that one is drawn.
 const SIDES = ["before", "after"].filter((side) => content.scenes.some((scene) => scene[side]));
 const TAGS = { repaired: "repaired", broken: "broken", flagged: "flagged" };
+const CHANGED = 0.1; // of the scenes shown: those of the biggest change
 const filters = { kind: "", longitudinal: "", lateral: "", tag: "", order: "change" };
 let listed = [];
 let open = null;
@@ -21,22 +22,22 @@ function values(of) {
   return [["", "all"], ...[...counts].sort().map(([value, count]) => [value, `${spoken(value)} (${count})`])];
 }
 
-function tagged(scene, tag) {
-  return scene.tags.includes(tag);
-}
+const biggest = new Set([...content.scenes].filter((scene) => scene.change > 0).sort((a, b) => b.change - a.change)
+  .slice(0, Math.ceil(CHANGED * content.scenes.length)));
+const tagged = (scene, tag) => (tag === "changed" ? biggest.has(scene) : scene.tags.includes(tag));
 
 function showScenes() {
   const place = byId("scenes");
   place.append(element("p", { class: "note", id: "shown" }, content.scenes_told));
   if (!content.scenes.length) return;
-  const tags = Object.entries(TAGS).map(([tag, told]) =>
+  const tags = Object.entries({ ...TAGS, changed: "biggest change" }).map(([tag, told]) =>
     [tag, `${told} (${content.scenes.filter((scene) => tagged(scene, tag)).length})`]);
   place.append(
     element("form", { class: "filters", onsubmit: (event) => event.preventDefault() },
       selector("kind", "Scenario", values((scene) => scene.kind)),
       selector("longitudinal", "Decision, longitudinal", values((scene) => scene.decision && scene.decision.longitudinal)),
       selector("lateral", "Decision, lateral", values((scene) => scene.decision && scene.decision.lateral)),
-      selector("tag", "Consistency, flags", [["", "all"], ...tags]),
+      selector("tag", "Consistency, change, flags", [["", "all"], ...tags]),
       selector("order", "Order", [["change", "biggest change first"], ["worse", "worse first"], ["better", "better first"], ["given", "as evaluated"]]),
       element("button", { type: "button", id: "clear", onclick: clear }, "Clear"),
       element("output", { id: "count", "aria-live": "polite" })),
