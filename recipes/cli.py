@@ -176,8 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--out", type=Path, metavar="FILE", help="write what --json prints to this file")
     compare.add_argument("--json", action="store_true", dest="as_json")
 
-    report = verb("report", _report, "signs of a hacked reward in a run, each with its evidence")
+    report = verb("report", _report, "write report.html of a run, finished or not, and tell signs of a hacked reward")
     report.add_argument("run_folder", type=Path, metavar="RUN", help="a run folder")
+    report.add_argument("--scenes", type=int, metavar="N", help="draw N scenes at most (default: report.scenes)")
     report.add_argument("--threshold", action="append", default=[], metavar="NAME=VALUE", help="raise a flag above it")
     report.add_argument("--json", action="store_true", dest="as_json")
 
@@ -425,7 +426,7 @@ def _compare(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from . import report
 
-    return report.run(options.run_folder, thresholds=options.threshold, as_json=options.as_json)
+    return report.run(options.run_folder, thresholds=options.threshold, scenes=options.scenes, as_json=options.as_json)
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ from .cautions import cautions
 from .corpus import load_split
 from .curated import read_curated, told_kept
 from .run_config import RunConfig
+from .trackers import check_trackers
 
 TRIED_SCENES = 8
 """Scenes of each split that are made or read to see that it works."""
@@ -40,6 +41,7 @@ UNREACHED = "Transport"
 def dry_run(config: RunConfig, console: Console) -> int:
     """Check everything that needs no model; returns the exit code. Faults raise their own errors."""
     started = time.monotonic()
+    check_trackers(config.report)
     table = Table("check", "result", title=f"{config.recipe}: dry run")
     splits = {split: load_split(config, split, limit=TRIED_SCENES)[0] for split in ("train", "validation", "test")}
     for split, scenes in splits.items():

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ar1_rl.driving import Completion, Scene
 from ar1_rl.policy.config import codec_by_name
-from ar1_rl.report.progress import progress
+from ar1_rl.report.live import LiveTraining, live_training
 from rewards.composite import CompositeReward
 from rewards.mix import MixedScore
 from rollouts.config import SamplingConfig
@@ -32,7 +32,9 @@ from .practice import practice_rows
 from .reward_state import FailureStop, RewardState, failure_callback
 from .run_config import RunConfig
 from .run_folder import RunFolder
+from .step_times import REWARDS, ROLLOUTS, UPDATE, StepTimes
 from .stopping import StopFlag
+from .trackers import tensorboard_folder, tracker_arguments
 from .training import device_arguments, save_whole, silence, step_callback
 from .validation import BEST_FOLDER, BestSoFar, validation_callback
 from .weights import load_into
@@ -117,7 +119,10 @@ class PolicyTraining:
         self.config, self.folder, self.console = config, folder, console
         for caution in cautions(config):
             console.print(f"Warning: {caution}", style="yellow", markup=False)
-        arguments = grpo_arguments(config, folder.checkpoints / "grpo-trainer")
+        self.times = StepTimes()
+        self.live: LiveTraining | None = None
+        """While training."""
+        arguments = grpo_arguments(config, folder.checkpoints / "grpo-trainer", tracker_arguments(config, folder.path))
         # Whole, because an adapter remembers where the weights are that it goes with.
         where = str(policy_path.resolve()) if policy_path.exists() else str(policy_path)
         model, tokenizer = load(where, config.policy.dtype)
@@ -140,7 +145,7 @@ class PolicyTraining:
         if config.rollouts.overlap:
             self.loop.reward = self.reward
         set_seed(config.seed)  # adapters begin at random, on every rank the same
-        with engine_settings(config):
+        with engine_settings(config), tensorboard_folder(folder.path):
             self.trainer = PolicyTrainer(
                 model=model,
                 reward_funcs=[self.reward],
@@ -167,31 +172,40 @@ class PolicyTraining:
             self.trainer.vllm_generation.sync_weights()
 
     def _sample(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
-        step = trainer.state.global_step + 1
-        self.folder.ranks.mark(f"grpo step {step}, rollouts")
+        self._begin(ROLLOUTS)
         answer = self.loop.sample(prompts, trainer)
-        self.folder.ranks.mark(f"grpo step {step}, rewards")
+        self._begin(REWARDS)
         return answer
 
     def _record(self, completions: Sequence[Completion], mixed: Sequence[MixedScore]) -> None:
         self.loop.record(completions, mixed)
-        self.folder.ranks.mark(f"grpo step {self.trainer.state.global_step + 1}, update")
+        self._begin(UPDATE)
+
+    def _begin(self, part: str) -> None:
+        """A part of a training step begins."""
+        self.times.begin(part)
+        self.folder.ranks.mark(f"grpo step {self.trainer.state.global_step + 1}, {part}")
+        if self.live is not None:
+            self.live.doing(part)
 
     def train(self, validation: Sequence[Scene], stop: StopFlag, resume_from: Path | None) -> None:
         """Run the configured steps; afterwards the trainer holds the best checkpoint by validation reward."""
         total, window, best = self.config.grpo.steps, self.config.grpo.updates_per_batch, BestSoFar()
         parts: list[Part] = [RewardState(self.reward), best]
-        with progress(self.console, "GRPO steps", total) as bar:
-            bar.advance(step_of(resume_from) or 0)
+        with live_training(self.console, total, lambda: self.mix.requests_open) as live:
+            self.live = live
+            live.advance(step_of(resume_from) or 0)
             # The best policy is kept once the checkpoint of its step is sealed: validation comes after.
             for callback in (
-                step_callback("grpo", self.folder, bar, stop, note="reward", window=window),
+                self.times.callback(),
+                step_callback("grpo", self.folder, live, stop, window=window, more=self.times.take),
                 failure_callback(self.failures, window),
                 checkpoint_callback("grpo", parts, self.folder.ranks, resume_from),
                 validation_callback(self, validation, best),
             ):
                 self.trainer.add_callback(callback)
             self.trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
+        self.live = None
         # Nobody leaves while another rank still saves.
         self.folder.ranks.wait()
         stop.check()
@@ -208,6 +222,8 @@ class PolicyTraining:
         repeated = [scene for scene in share for _ in range(k)]
         numbers = [number for _ in share for number in range(k)]
         self.folder.ranks.mark(f"validation at step {step}, rollouts")
+        if self.live is not None:
+            self.live.doing("validation")
         self.sync()
         policy = self.policy(self.config.eval.sampling(self.config.rollouts), f"step-{step}")
         rollouts = self.loop.draw(policy, repeated, numbers, step=-1) if share else []
@@ -226,7 +242,11 @@ class PolicyTraining:
             for name, value in row.items():
                 if value is not None:
                     columns[name].append(value)
-        return {f"validation/{name}": float(np.mean(values)) for name, values in columns.items()} | counted
+        told = {f"validation/{name}": float(np.mean(values)) for name, values in columns.items()} | counted
+        if self.live is not None:
+            self.live.take(told)
+            self.live.doing("")
+        return told
 
     def save(self, target: Path, beside: Mapping[str, str] | None = None) -> None:
         """Write the policy as an ordinary Hugging Face folder, whole or not at all, with further texts beside it."""
@@ -264,8 +284,8 @@ def adapters(config: RunConfig) -> Any:
     )
 
 
-def grpo_arguments(config: RunConfig, folder: Path) -> Any:
-    """TRL's arguments for our config."""
+def grpo_arguments(config: RunConfig, folder: Path, trackers: Mapping[str, Any] | None = None) -> Any:
+    """TRL's arguments for our config; `trackers` are those of `tracker_arguments`, unset: there are none."""
     from trl import GRPOConfig
 
     grpo, rollouts = config.grpo, config.rollouts
@@ -306,10 +326,10 @@ def grpo_arguments(config: RunConfig, folder: Path) -> Any:
         logging_steps=1,
         save_strategy="steps",
         save_steps=grpo.evaluate_every,
-        report_to="none",
         disable_tqdm=True,
         seed=config.seed,
         dataloader_pin_memory=False,
+        **({"report_to": "none"} if trackers is None else trackers),
         **losses,
         **device_arguments(config),
     )

@@ -27,10 +27,12 @@ from .graders import GRADED, Graders, reader_of
 from .grpo import PolicyTraining
 from .practice import check_enough
 from .ranks import ALONE, Ranks
+from .report import report_after_run
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .sft import fine_tune
 from .stopping import StopFlag
+from .trackers import check_trackers
 from .training import group_counts
 from .validation import BEST_FOLDER
 
@@ -59,6 +61,7 @@ def _post_train(
     until: Literal["sft", "grpo"],
     ranks: Ranks,
 ) -> None:
+    check_trackers(config.report)
     folder = RunFolder(out, config, resume=resume, ranks=ranks)
     clock = Clock()
     _limit_threads(config, ranks)
@@ -96,6 +99,7 @@ def _post_train(
     )
     for name, usage in training.reward.costs.items():
         console.print(f"{name}: {told(usage)}, {usage.request_s / 60:,.1f} min of requests")
+    report_after_run(folder.path, console)
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""`ar1-rl report RUN`: signs of a hacked reward, each with its evidence."""
+"""`ar1-rl report RUN`: its page, and the signs of a hacked reward, each with its evidence."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from ar1_rl.config import check_config
-from ar1_rl.errors import ConfigError
+from ar1_rl.errors import Ar1RlError, ConfigError
 from ar1_rl.report.flags import Flag, FlagThresholds, flags_of
 
 from .console import run_console
+from .report_page import write_page
 from .run_history import history_of_run
 
 SCHEMA_VERSION = 1
@@ -26,16 +27,32 @@ NAMED = 3
 """Rollouts named in the table; JSON has all of them."""
 
 
-def run(folder: Path, *, thresholds: Sequence[str] = (), as_json: bool = False) -> int:
-    """Print the flags of a run as a table or as JSON; 0 also where some are raised."""
+def run(folder: Path, *, thresholds: Sequence[str] = (), scenes: int | None = None, as_json: bool = False) -> int:
+    """Write the page of a run and print its flags as a table or as JSON; 0 also where some are raised."""
     bounds = read_thresholds(thresholds)
     console = Console(stderr=True) if as_json else run_console()
     flags = flags_of_run(folder, bounds, console)
+    page = write_page(folder, console, scenes=scenes, flags=flags)
     if as_json:
-        print(json.dumps({"schema_version": SCHEMA_VERSION, "run": str(folder), "flags": as_record(flags)}, indent=2))
+        record = {"schema_version": SCHEMA_VERSION, "run": str(folder), "page": str(page), "flags": as_record(flags)}
+        print(json.dumps(record, indent=2))
     else:
         show(flags, folder, console)
+        console.print(f"Report: {page}", soft_wrap=True, markup=False)
     return 0
+
+
+def report_after_run(folder: Path, console: Console) -> None:
+    """Write the page and name raised flags at the end of a run; where that fails, say why: the run is finished."""
+    try:
+        flags = flags_of_run(folder, None, console)
+        page = write_page(folder, console, flags=flags)
+    except Ar1RlError as error:
+        console.print(f"Warning: no report: {error}", style="yellow", soft_wrap=True, markup=False)
+        return
+    raised = [found.name for found in flags if found.raised]
+    told = f"raised: {', '.join(raised)}" if raised else "none raised"
+    console.print(f"Signs of a hacked reward: {told}. Report: {page}", soft_wrap=True, markup=False)
 
 
 def flags_of_run(folder: Path, thresholds: FlagThresholds | None = None, console: Console | None = None) -> list[Flag]:

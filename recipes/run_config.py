@@ -11,6 +11,7 @@ from ar1_rl.curation.config import CurateConfig
 from ar1_rl.grpo.config import GrpoConfig
 from ar1_rl.plugins import is_spec
 from ar1_rl.policy.config import PolicyConfig
+from ar1_rl.report.config import ReportConfig
 from ar1_rl.scenes import SOURCES
 from ar1_rl.scenes.faults import FaultConfig
 from rewards.loading import MixConfig
@@ -89,6 +90,7 @@ class RunConfig(ConfigModel):
     grpo: GrpoConfig = GrpoConfig()
     curate: CurateConfig = CurateConfig()
     eval: EvalConfig = EvalConfig()
+    report: ReportConfig = ReportConfig()
     launch: LaunchConfig = LaunchConfig()
     deepspeed: str | None = None
     """How training state is divided over the ranks: zero2, zero3, zero3_offload, or a JSON file of DeepSpeed settings.

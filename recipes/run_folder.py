@@ -138,6 +138,7 @@ def _check_same_config(path: Path, config: RunConfig) -> None:
     before = yaml.safe_load(written.read_text())
     now = config.model_dump(mode="json")
     for plain in (before, now):
+        plain.pop("report", None)  # how a run is shown changes nothing of it
         for key in MAY_CHANGE:
             plain.get("launch", {}).pop(key, None)
     changed = [key for key in now if before.get(key) != now[key]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ar1_rl.report.live import LiveTraining
 from ar1_rl.report.progress import Progress
 
 from . import sharding
@@ -80,9 +81,18 @@ NOT_RESUMED = ("num_tokens",)
 
 
 def step_callback(
-    stage: str, folder: RunFolder, bar: Progress, stop: StopFlag, note: str, window: int = 1
+    stage: str,
+    folder: RunFolder,
+    bar: Progress | LiveTraining,
+    stop: StopFlag,
+    note: str | None = None,
+    window: int = 1,
+    more: Callable[[], Mapping[str, float]] = dict,
 ) -> TrainerCallback:
     """Every step: one unit of progress; every log: one line of metrics.jsonl; after a signal: stop and save.
+
+    `note` is a figure that is shown with what was counted; a live display takes them all. `more` gives figures of our
+    own for the same line.
 
     A signal may reach one rank before a step ends and another after it: they agree in every step, and stop at the end
     of a window of that many updates.
@@ -114,7 +124,10 @@ def step_callback(
                     for name, value in logs.items()
                     if value is not None and isfinite(float(value)) and not (stage == "sft" and name in NOT_RESUMED)
                 }
+                known |= more()
                 folder.append_metrics({"stage": stage, "step": state.global_step, **known})
+                if isinstance(bar, LiveTraining):
+                    bar.take(known)
                 if told := progress_note(known, note):
                     bar.advance(0, note=told)
             # The trainer keeps every line for ever, and writes all of them into every checkpoint.
@@ -130,7 +143,7 @@ def group_counts(metrics: Iterable[Mapping[str, Any]], groups_per_step: int) -> 
     return {"all": len(steps) * groups_per_step, **counts}
 
 
-def progress_note(logs: Mapping[str, Any], figure: str) -> str:
+def progress_note(logs: Mapping[str, Any], figure: str | None) -> str:
     """One figure where it is known, groups that said nothing, and failed judgements by reward and cause."""
     failures = [
         f"{name.removeprefix(FAILURES).replace('/', ' ')} {float(value):.0f}"

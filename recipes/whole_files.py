@@ -14,7 +14,7 @@ PARTIAL = ".partial"
 def write_whole(path: Path, text: str) -> None:
     """Write a text file under another name, wait until it is on the disk, and give it its name."""
     partial = path.with_name(path.name + PARTIAL)
-    partial.write_text(text)
+    partial.write_text(text, encoding="utf-8")
     flush(partial)
     os.replace(partial, path)
     flush(path.parent)

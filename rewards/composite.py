@@ -99,6 +99,9 @@ class CompositeReward:
         if log_metric is not None:
             for metric, value in (summarise(mixed) | figures).items():
                 log_metric(metric, value)
+        if log_extra is not None:
+            for term in self.mix.terms:
+                log_extra(term.name, [None if (s := m.scores.get(term.name)) is None else s.value for m in mixed])
         return [None if m.value is None else self._finite(m.value) for m in mixed]
 
     def grade(

@@ -115,6 +115,11 @@ class Mix:
         return any(term.gate is not None for term in self.terms)
 
     @property
+    def requests_open(self) -> int:
+        """Requests to models that are under way now, of all terms that say so."""
+        return sum(getattr(term.inner, "requests_open", 0) for term in self.terms)
+
+    @property
     def training_fault(self) -> str | None:
         """Why this mix cannot train a policy, or None."""
         if self.control:

@@ -21,7 +21,7 @@ from rollouts.store import read_rollouts
 
 pytestmark = pytest.mark.engine
 
-MEASURED = ("step_time", "wall_s", "request_s")
+MEASURED = ("step_time", "wall_s", "request_s", "rollouts", "rewards", "update")
 """Figures of time, which no two runs share."""
 
 

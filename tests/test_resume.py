@@ -43,7 +43,7 @@ class Growing:
     def load_state_dict(self, state):
         self.asked = state["asked"]
 '''
-TIMES = ("step_time", "wall_s")
+TIMES = ("step_time", "wall_s", "seconds/rollouts", "seconds/rewards", "seconds/update")
 """What may differ between two runs that are the same."""
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,14 @@ def ar1_rl(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd or ROOT, env=environment, timeout=300)
 
 
+HAS_TENSORBOARD = find_spec("tensorboard") is not None
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "quickstart"
-    done = ar1_rl("quickstart", "--out", str(out), *SMALL)
+    followed = ["report.trackers=[tensorboard]", "report.completions=true"] if HAS_TENSORBOARD else []
+    done = ar1_rl("quickstart", "--out", str(out), *SMALL, *followed)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "reasoning-action consistency" in done.stdout
     return out
@@ -52,6 +57,36 @@ def test_a_run_leaves_every_file_with_its_schema_version(finished: Path) -> None
     assert {line["stage"] for line in lines} == {"sft", "grpo"}
     assert (finished / "curves.png").stat().st_size > 5_000
     assert (finished / "scenes.png").stat().st_size > 5_000
+
+
+def test_a_run_leaves_its_page_with_the_scenes_before_and_after(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    assert "All 6 scenes are shown, with all 72 rollouts." in page and "The scenes cannot be drawn" not in page
+
+
+def test_the_parts_of_every_step_are_timed(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line["stage"] == "grpo" and "loss" in line]
+    assert len(steps) == 4
+    for line in steps:
+        parts = [line[f"seconds/{part}"] for part in ("rollouts", "rewards", "update")]
+        assert min(parts) >= 0.0 and parts[0] > 0.0 and parts[2] > 0.0
+        assert sum(parts) < line["step_time"] + 5.0
+
+
+@pytest.mark.skipif(not HAS_TENSORBOARD and os.environ.get("CI", "").lower() != "true", reason="no tensorboard here")
+def test_figures_go_to_tensorboard_and_completions_with_their_rewards_into_tables(finished: Path) -> None:
+    import pyarrow.parquet as parquet
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(finished / "tensorboard"))
+    events.Reload()
+    assert [point.step for point in events.Scalars("train/terms/critic")] == [1, 2, 3, 4]
+    (first, *_, last) = sorted((finished / "checkpoints/grpo-trainer/completions").glob("*.parquet"))
+    assert (first.name, last.name) == ("completions_00001.parquet", "completions_00004.parquet")
+    table = parquet.read_table(last)
+    assert {"prompt", "completion", "mix", "critic", "format", "advantage"} <= set(table.column_names)
+    assert table.num_rows == 8
 
 
 def test_the_summary_has_the_published_format(finished: Path) -> None:

@@ -104,6 +104,11 @@ class CriticClient:
         self._lanes: list[_Lane] = []
         self._free_lanes: list[_Lane] = []
 
+    @property
+    def requests_open(self) -> int:
+        """Requests under way; may be asked from any thread."""
+        return self._limiter.open
+
     def new_streak(self) -> Streak:
         """For a batch that is asked about in parts."""
         return Streak(self.settings.give_up_after)

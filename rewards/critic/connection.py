@@ -157,6 +157,12 @@ class Endpoint:
         bodies = [{"model": self.model, **request} for request in requests]
         return self._line().start(bodies, [self._tokens(body) for body in bodies], streak)
 
+    @property
+    def requests_open(self) -> int:
+        """Requests of this process that are under way."""
+        line = self.__dict__.get("_open_line")
+        return 0 if line is None or line.process != os.getpid() else line.client.requests_open
+
     def new_streak(self) -> Streak:
         """Counts the failures in a row of one batch, after `give_up_after` of which the rest of it is not asked."""
         return self._line().client.new_streak()

@@ -146,6 +146,11 @@ class EnsembleCritic(BatchReward):
         )
 
     @property
+    def requests_open(self) -> int:
+        """Requests of all members that are under way."""
+        return sum(getattr(member, "requests_open", 0) for member in self.members)
+
+    @property
     def usage(self) -> Usage:
         """Of all members; rollouts and seconds count for each."""
         return sum((member.usage for member in self.members if hasattr(member, "usage")), Usage())

@@ -82,6 +82,8 @@ class Limiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self.open = 0
+        """Requests that have their turn now."""
         self._slots = asyncio.Semaphore(limits.in_flight)
         self._door = asyncio.Lock()
         self._clock, self._sleep = clock, sleep
@@ -102,7 +104,11 @@ class Limiter:
                 for pace, amount in ((self._requests, 1.0), (self._tokens, tokens)):
                     if pace is not None:
                         pace.take(amount, now_s)
-            yield lambda used: self._settle(tokens - used)
+            self.open += 1
+            try:
+                yield lambda used: self._settle(tokens - used)
+            finally:
+                self.open -= 1
 
     def _wait_s(self) -> float:
         now_s = self._clock()
