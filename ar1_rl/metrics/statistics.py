@@ -6,9 +6,9 @@ R resamples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -142,7 +142,8 @@ def bootstrap_interval(means_R: np.ndarray, mean: float, error: float, units: in
     if units < 2:
         return float("nan"), float("nan")
     reach = t_quantile(CONFIDENCE, units - 1)
-    outside = NormalDist().cdf(-reach * (units / (units - 1)) ** 0.5)
+    # The share of a normal distribution beyond that reach, on one side.
+    outside = 0.5 * math.erfc(reach * math.sqrt(0.5 * units / (units - 1)))
     low, high = np.quantile(means_R, [outside, 1.0 - outside])
     return min(float(low), mean - reach * error), max(float(high), mean + reach * error)
 
