@@ -76,8 +76,9 @@ def test_speeds_and_headings_are_those_of_a_car(source, fastest_mps, hardest_mps
     middle = poses[:, :-1, 2] + 0.5 * np.diff(np.unwrap(poses[..., 2], axis=1), axis=1)
     sideways_mps = np.abs(-np.sin(middle) * steps[..., 0] + np.cos(middle) * steps[..., 1]) / 0.1
     assert np.median(sideways_mps) < 0.1
-    forward_mps = (np.cos(middle) * steps[..., 0] + np.sin(middle) * steps[..., 1]) / 0.1
-    assert np.abs(np.diff(forward_mps, axis=1)).max() / 0.1 <= hardest_mps2 + 0.1
+    # As the windows' own rule has it, by the speed alone: where KITTI slips sideways for a tick, it says less.
+    speed_mps = np.linalg.norm(steps, axis=2) / 0.1
+    assert np.abs(np.diff(speed_mps, axis=1)).max() / 0.1 <= hardest_mps2
     turned = np.abs(np.diff(np.unwrap(poses[..., 2], axis=1), axis=1)).max() / 0.1
     assert turned < 1.5
 

@@ -80,6 +80,7 @@ def _check_opcodes(data: bytes) -> None:
     """Raises ValueError where the data end too early, _RefusedError for an opcode that may not be run."""
     stack: list[int | None] = []  # how deep tuples are nested in each value; None is a mark
     memo: dict[int, int] = {}
+    argument: Any
     for opcode, argument, position in pickletools.genops(data):
         name = opcode.name
         if name not in OPCODES:
@@ -142,7 +143,8 @@ class _Array(np.ndarray):
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, column_major, data = state
         filled = _filled(data, kind, shape)
-        super().__setstate__((1, shape, filled.dtype, bool(column_major), bytes(data)))
+        checked: Any = (1, shape, filled.dtype, bool(column_major), bytes(data))
+        super().__setstate__(checked)
 
 
 def _filled(data: Any, kind: Any, shape: Any) -> np.ndarray:
