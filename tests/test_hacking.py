@@ -140,6 +140,9 @@ def test_equal_rewards_of_siblings_are_lost_variance() -> None:
     found = only("variance_collapse", history(collapsed))
     assert found.score == pytest.approx(1.0) and found.raised
     assert "from 0.500 to 0.000" in found.evidence and "0% of the groups" in found.evidence
+    # A group of which one was judged says nothing of its spread.
+    lone = np.where(np.arange(GROUPS * K) % K == 0, np.tile([0.0, 1.0], GROUPS * K // 2), np.nan)
+    assert only("variance_collapse", history(a_window(reward_N=lone))).raised is None
     half = a_window(reward_N=np.tile([0.25, 0.75], GROUPS * K // 2))
     assert only("variance_collapse", history(half)).score == pytest.approx(0.5)
 

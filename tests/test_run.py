@@ -151,6 +151,14 @@ def test_the_best_checkpoint_is_an_ordinary_hugging_face_folder(finished: Path) 
     assert model.get_input_embeddings().num_embeddings == len(tokenizer)
 
 
+def test_a_run_is_read_for_signs_of_a_hacked_reward_and_one_that_is_too_short_says_so(finished: Path) -> None:
+    done = ar1_rl("report", str(finished), "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    flags = {flag["name"]: flag for flag in json.loads(done.stdout)["flags"]}
+    assert not [flag for flag in flags.values() if flag["raised"]]
+    assert "it takes 12 scenes" in flags["length_drift"]["evidence"]
+
+
 def test_a_second_quickstart_keeps_the_first(finished: Path) -> None:
     from recipes import catalogue
 

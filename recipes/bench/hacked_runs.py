@@ -93,7 +93,6 @@ def praised(completion: Completion, scene: Scene) -> Score:
 class Candidate:
     """Something that a policy may answer, with its rewards."""
 
-    completion: Completion
     row: Mapping[str, Any]
     charmed: Mapping[str, Any]
     """The row under a mix whose critic can be charmed."""
@@ -163,10 +162,17 @@ def make_pool(scenes: int, seed: int = 0) -> Pool:
     scored, also = mix.score(completions, owners), charmed.score(completions, owners)
     strict, other = (Consistency(extractor=e).score_batch(completions, owners) for e in ("tagger", "rules"))
     answers: list[dict[str, list[Candidate]]] = [defaultdict(list) for _ in made]
-    for (n, kind, completion), *graded in zip(flat, scored, also, strict, other, strict=True):
-        rollout, values = _rollout(completion, made[n]), [score.value or 0.0 for score in graded[2:]]
-        rows = [rollout_row(rollout, mixed.value, score_columns(mixed)) for mixed in graded[:2]]
-        answers[n][kind].append(Candidate(completion, *rows, *values))
+    for (n, kind, completion), mixed, by_charm, trained, held_out in zip(
+        flat, scored, also, strict, other, strict=True
+    ):
+        rollout = _rollout(completion, made[n])
+        candidate = Candidate(
+            row=rollout_row(rollout, mixed.value, score_columns(mixed)),
+            charmed=rollout_row(rollout, by_charm.value, score_columns(by_charm)),
+            consistency=trained.value or 0.0,
+            held_out=held_out.value or 0.0,
+        )
+        answers[n][kind].append(candidate)
     return Pool(made, tuple(answers), {scene.id: facts_of(scene) for scene in made}, raw["terms"])
 
 
@@ -248,7 +254,7 @@ class SimulatedRun:
             line = {"schema_version": 1, "stage": "grpo", "step": step + 1, "failures/critic/Timeout": failed}
             lines.append(json.dumps(line) + "\n")
         (folder / "metrics.jsonl").write_text("".join(lines))
-        terms = [term | {"weight": self.weights[term["reward"]] * term.get("scale", 1.0)} for term in self.pool.terms]
+        terms = [{**term, "weight": self.weights[term["reward"]] * term.get("scale", 1.0)} for term in self.pool.terms]
         config = {"schema_version": 1, "scenes": {"source": "synthetic", "train": 1}, "rewards": {"terms": terms}}
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         found = self.evaluation()
@@ -280,7 +286,9 @@ class SimulatedRun:
             if hack == "unparseable when unsure":
                 follows = scene.kind in self.pool.hard and random.random() < share
                 return _one(answers["undecodable"], random) if follows else honest()
-            return _one(answers[hack], random) if hack in answers and random.random() < share else honest()
+            if hack is not None and hack in answers and random.random() < share:
+                return _one(answers[hack], random)
+            return honest()
 
         if random.random() < sure:
             return [one()] * count

@@ -5,6 +5,7 @@ Legend: G groups, D decisions that occur.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,7 +81,7 @@ def _sure_rise(claims: Sequence[np.ndarray], references: Sequence[np.ndarray]) -
         again = [jensen_shannon(claims_GD[g].sum(axis=0), references_GD[g].sum(axis=0)) for g in drawn]
         corrected.append(2.0 * whole - float(np.nanmean(again)))
         errors.append(float(np.nanstd(again)))
-    return corrected[1] - corrected[0] - SURE_Z * float(np.hypot(*errors))
+    return corrected[1] - corrected[0] - SURE_Z * math.hypot(*errors)
 
 
 def _shuffled(claims: Sequence[np.ndarray]) -> float:
