@@ -278,7 +278,7 @@ def test_a_term_of_weight_0_that_falls_is_a_held_out_metric() -> None:
 def test_words_to_a_judge_are_found_in_hostile_texts_and_seldom_in_driving_texts() -> None:
     hostile = yaml.safe_load((ROOT / "rewards/critic/injections.yaml").read_text())
     missed = [item["name"] for item in hostile if not judge_words(item["text"])]
-    assert len(hostile) >= 90 and len(missed) <= 6, missed
+    assert len(hostile) >= 90 and len(missed) <= 4, missed
     gold = [
         json.loads(line)["text"] for path in (ROOT / "rewards/gold").glob("decisions_*.jsonl") for line in path.open()
     ]
