@@ -164,7 +164,7 @@ def _rollout(
 
 
 def _score(name: str, score: ScoreColumns, later: bool, texts: Texts) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "name": name,
         "value": _plain(score.value),
         "parts": {part: _plain(value) for part, value in score.parts.items()},

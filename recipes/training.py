@@ -150,6 +150,6 @@ def progress_note(logs: Mapping[str, Any], figure: str | None) -> str:
         for name, value in logs.items()
         if name.startswith(FAILURES) and float(value) > 0
     ]
-    known = [f"{figure} {float(logs[figure]):.3f}"] if figure in logs else []
+    known = [f"{figure} {float(logs[figure]):.3f}"] if figure is not None and figure in logs else []
     groups = [f"{told} {float(logs[name]):.0f}" for name, told in GROUPS.items() if logs.get(name)]
     return ", ".join(known + groups + ([f"failed: {', '.join(failures)}"] if failures else []))

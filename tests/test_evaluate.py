@@ -144,7 +144,7 @@ def test_differences_are_paired_and_leave_out_pairs_that_one_side_lacks(tmp_path
     assert set(differences) == set(METRICS)
     assert differences["ade_m"] == {
         "mean": -1.5,
-        "ci95": [-1.5, -1.5],
+        "ci95": [None, None],
         "p": pytest.approx(1.0, abs=1.0),
         "pairs": 1,
         "left_out": 1,

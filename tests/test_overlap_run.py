@@ -34,7 +34,11 @@ class Run:
     drawn_s: list[tuple[float, float]]
 
     def rows(self) -> list[dict[str, Any]]:
-        rows = list(read_rollouts(self.folder / "rollouts"))
+        folders = (
+            self.folder / "rollouts",
+            *(self.folder / "evaluations" / n / "rollouts" for n in ("before", "after")),
+        )
+        rows = [row for folder in folders for row in read_rollouts(folder)]
         for row in rows:
             if row.get("critic.record"):
                 row["critic.record"] = json.loads(row["critic.record"]) | {"seconds": None}
