@@ -31,14 +31,22 @@ def run(folder: Path, *, thresholds: Sequence[str] = (), scenes: int | None = No
     """Write the page of a run and print its flags as a table or as JSON; 0 also where some are raised."""
     bounds = read_thresholds(thresholds)
     console = Console(stderr=True) if as_json else run_console()
-    flags = flags_of_run(folder, bounds, console)
+    trained = any((folder / "rollouts").glob("train-*.parquet"))
+    flags = flags_of_run(folder, bounds, console) if trained else None
     page = write_page(folder, console, scenes=scenes, flags=flags)
     if as_json:
-        record = {"schema_version": SCHEMA_VERSION, "run": str(folder), "page": str(page), "flags": as_record(flags)}
-        print(json.dumps(record, indent=2))
+        told = None if flags is None else as_record(flags)
+        print(
+            json.dumps(
+                {"schema_version": SCHEMA_VERSION, "run": str(folder), "page": str(page), "flags": told}, indent=2
+            )
+        )
+        return 0
+    if flags is None:
+        console.print("Signs of a hacked reward: not looked for, there are no rollouts of training.")
     else:
         show(flags, folder, console)
-        console.print(f"Report: {page}", soft_wrap=True, markup=False)
+    console.print(f"Report: {page}", soft_wrap=True, markup=False)
     return 0
 
 
