@@ -100,8 +100,7 @@ def test_log_windows_are_where_the_logs_have_a_keyframe(data_root):
         starts.setdefault((window["source"], window["log"]), []).append(window["t0_us"])
     for key, t0s_us in starts.items():
         log = LOG_SOURCES[key[0]].read(logs[key])
-        keyframes_s_K = log.times_s_N if log.keyframes_s_K is None else log.keyframes_s_K
-        offset_us_TK = log.start_us + 1e6 * keyframes_s_K - np.array(t0s_us)[:, None]
+        offset_us_TK = log.start_us + 1e6 * log.t0_s_K - np.array(t0s_us)[:, None]
         assert np.abs(offset_us_TK).min(axis=1).max() < 2.0, key
 
 

@@ -105,6 +105,11 @@ class Log:
         return f"{self.source}/{self.name}"
 
     @property
+    def t0_s_K(self) -> np.ndarray:
+        """[K] times that may serve as t0: the keyframes, or every ego pose."""
+        return self.times_s_N if self.keyframes_s_K is None else self.keyframes_s_K
+
+    @property
     def duration_s(self) -> float:
         """From the first ego pose to the last."""
         return float(self.times_s_N[-1] - self.times_s_N[0])

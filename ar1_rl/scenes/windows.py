@@ -103,7 +103,7 @@ def _fault(world_T3: np.ndarray, config: WindowConfig) -> str | None:
 
 def _starts(log: Log, stride_s: float) -> Iterator[float | None]:
     """The keyframe nearest to each multiple of the stride with room for a window, None where there is none near."""
-    keyframes_s_K = log.times_s_N if log.keyframes_s_K is None else log.keyframes_s_K
+    keyframes_s_K = log.t0_s_K
     first = log.times_s_N[0] + T0_TICK * DT_S - _TIME_TOLERANCE_S
     last = log.times_s_N[-1] - FUTURE_STEPS * DT_S + _TIME_TOLERANCE_S
     keyframes_s_K = keyframes_s_K[(keyframes_s_K >= first) & (keyframes_s_K <= last)]
