@@ -30,6 +30,7 @@ NAMED = 3
 def run(folder: Path, *, thresholds: Sequence[str] = (), scenes: int | None = None, as_json: bool = False) -> int:
     """Write the page of a run and print its flags as a table or as JSON; 0 also where some are raised."""
     bounds = read_thresholds(thresholds)
+    _check_folder(folder)
     console = Console(stderr=True) if as_json else run_console()
     trained = any((folder / "rollouts").glob("train-*.parquet"))
     flags = flags_of_run(folder, bounds, console) if trained else None
@@ -65,9 +66,13 @@ def report_after_run(folder: Path, console: Console) -> None:
 
 def flags_of_run(folder: Path, thresholds: FlagThresholds | None = None, console: Console | None = None) -> list[Flag]:
     """Every flag of a run folder; ConfigError where there is none, RunError where it cannot be read."""
+    _check_folder(folder)
+    return flags_of(history_of_run(folder, console or Console(quiet=True)), thresholds)
+
+
+def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: there is no such run folder")
-    return flags_of(history_of_run(folder, console or Console(quiet=True)), thresholds)
 
 
 def read_thresholds(settings: Sequence[str]) -> FlagThresholds:
