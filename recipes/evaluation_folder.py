@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,9 @@ def read_evaluation(path: Path) -> Evaluation:
             "evaluate again"
         )
     known: dict[str, Any] = {name: raw[name] for name in Header.__dataclass_fields__ if name in raw}
+    needed = [one.name for one in fields(Header) if one.default is MISSING and one.default_factory is MISSING]
+    if missing := [name for name in needed if name not in known]:
+        raise RunError(f"{path / HEADER}: {', '.join(missing)} is missing; evaluate again")
     for name in ("trained_on", "held_out"):
         known[name] = tuple(known.get(name, ()))
     return _evaluation(Header(**known), path / SCENES)

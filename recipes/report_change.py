@@ -1,32 +1,81 @@
-"""Before, after and the paired difference, as rows for a reader."""
+"""Before, after and the paired difference of every metric, as rows for a reader."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ar1_rl.report.tables import SHOWN
+import numpy as np
 
+from ar1_rl.errors import ConfigError, RunError
+from ar1_rl.metrics import HEADLINE, PRIMARY
+from ar1_rl.metrics.catalogue import CATALOGUE
+from ar1_rl.report.tables import SHOWN
+from rollouts.recorded import EVALUATIONS
+
+from .arms import Arm, pairs_of
+from .comparison import Pairs, Row, by_episode, chosen_metrics, metric_rows
+from .evaluation_folder import HEADER, Evaluation, read_evaluation
 from .report_run import RunParts
 
 LABELS = {name: (label, better) for name, label, better in SHOWN}
 VERDICTS = {"better": "better", "worse": "worse", "same": "no difference shown", "unknown": "not known"}
+SHADES = {"better": "better", "worse": "worse"}
 HOW = (
     "Arrows say which way is better. Differences are paired by scene; intervals are 95 % bootstrap intervals over "
     "scenes, each drawn on a scale of its own with the line at 0. They do not say what another seed would give."
 )
+CORRECTED = f" p is corrected by Holm over all metrics, with most weight on {PRIMARY}, and the verdict is by it."
+RESAMPLES = 2_000
+"""Of an interval: the page has four times as many metrics as the summary, and three digits of each."""
 
 
 def change_rows(run: RunParts) -> dict[str, Any]:
-    """Rows of one metric each, those of the terminal's table first, and what to say below them."""
+    """Rows of one metric each, headline ones marked, and what to say below them.
+
+    From the run's evaluation folders, with every metric; of a run without them from its summary.
+    """
+    sides = [run.folder / EVALUATIONS / side for side in ("before", "after")]
+    if all((side / HEADER).is_file() for side in sides):
+        try:
+            before, after = (Arm(side.name, (side,), (read_evaluation(side),)) for side in sides)
+            return {"rows": _compared(pairs_of(before, after)), "told": HOW + CORRECTED}
+        except (RunError, ConfigError) as error:
+            run.missing.append(f"The evaluations before and after cannot be compared: {error}")
     summary = run.summary
     if not summary.get("delta"):
         return {"rows": [], "told": "There is no evaluation before and after the training (yet)."}
     names = [*(name for name in LABELS if name in summary["delta"]), *sorted(summary["delta"].keys() - LABELS.keys())]
-    return {"rows": [_row(name, summary) for name in names], "told": HOW}
+    return {"rows": [_summarised(name, summary) for name in names], "told": HOW}
 
 
-def _row(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _compared(pairs: Pairs) -> list[dict[str, Any]]:
+    metrics = chosen_metrics(pairs, ["all"])
+    episodes = by_episode(pairs, "auto")
+    rows = metric_rows(pairs, metrics, primary=PRIMARY, episodes=episodes, resamples=RESAMPLES)
+    return [_of_row(row, pairs[0][1]) for row in rows if row.pairs]
+
+
+def _of_row(row: Row, after: Evaluation) -> dict[str, Any]:
+    known = CATALOGUE.get(row.metric)
+    held_out, trained_on = row.metric in after.header.held_out, row.metric in after.header.trained_on
+    return {
+        "name": f"{row.metric}: {after.header.graders.get(row.metric, known.unit if known else '')}",
+        "label": row.metric.replace("_", " ") if known is None else f"{known.label} [{known.unit}]",
+        "headline": row.metric in HEADLINE,
+        "better": "" if known is None else known.better,
+        "grader": "held out" if held_out else "trained on" if trained_on else "",
+        "before": _plain(row.before),
+        "after": _plain(row.after),
+        "mean": _plain(row.difference),
+        "ci95": [_plain(end) for end in row.ci95],
+        "p": _plain(row.p_holm),
+        "shade": SHADES.get(row.verdict, "same"),
+        "verdict": row.verdict,
+    }
+
+
+def _summarised(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
     delta = summary["delta"][name]
     label, better = LABELS.get(name, (name.replace("_", " "), ""))
     shade = verdict(delta["ci95"], better)
@@ -54,3 +103,8 @@ def verdict(interval: list[float | None], better: str) -> str:
     if low <= 0.0 <= high or not better:
         return "same"
     return "better" if (low > 0.0) == (better == "up") else "worse"
+
+
+def _plain(value: float) -> float | None:
+    """JSON has no NaN."""
+    return float(value) if np.isfinite(value) else None

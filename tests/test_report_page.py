@@ -288,3 +288,15 @@ def test_the_verb_writes_the_page_and_refuses_what_is_no_run(
     assert "no run folder" in capsys.readouterr().out
     with pytest.raises(RunError):
         read_run(tmp_path)
+
+
+def test_the_table_has_every_metric_of_the_evaluations_and_says_which_grader_was_held_out(tmp_path: Path) -> None:
+    folder = page_run.make(tmp_path / "run", scenes=8, samples=2)
+    page_run.into_evaluation_folders(folder, answers=0)
+    rows = {row["label"]: row for row in page_content(read_run(folder), 2, QUIET)["change"]["rows"]}
+    trained, held_out = rows["reasoning-action consistency [share]"], rows["consistency, held out [share]"]
+    # Eight scenes, all from 0 to 1: of 2^8 sign flips two are as far out.
+    assert (trained["before"], trained["after"], trained["mean"], trained["ci95"]) == (0.0, 1.0, 1.0, [1.0, 1.0])
+    assert trained["verdict"] == trained["shade"] == "better" and trained["grader"] == "trained on"
+    assert held_out["mean"] == 0.0 and held_out["verdict"] == "no difference shown" and held_out["grader"] == "held out"
+    assert trained["headline"] and held_out["headline"]
