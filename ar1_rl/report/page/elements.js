@@ -23,6 +23,6 @@ const spoken = (name) => String(name).replaceAll("_", " ");
 function figure(value, digits = 3, signed = false) {
   if (value === null || value === undefined) return "–";
   const plain = Math.abs(value).toFixed(digits);
-  const sign = value < 0 ? "−" : signed ? "+" : "";
+  const sign = Number(plain) === 0 ? "" : value < 0 ? "−" : signed ? "+" : "";
   return sign + plain;
 }
