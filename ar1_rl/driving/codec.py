@@ -73,7 +73,7 @@ class StateHistory:
         window_s = self.window_steps * DT_S
         recent_BT = speed_BT[:, -self.window_steps - 1 :]
         acceleration_B = (recent_BT[:, -1] - recent_BT[:, 0]) / window_s
-        yaw_BT = unwrapped(history_B16x3[..., 2])
+        yaw_BT = unwrapped(history_B16x3[..., 2], axis=1)
         way_B = recent_BT[:, 1:].sum(axis=1) * DT_S
         turn_B = yaw_BT[:, -1] - yaw_BT[:, -self.window_steps - 1]
         curvature_B = turn_B * way_B / (way_B**2 + Tracking().standing_m ** 2)

@@ -88,10 +88,10 @@ def to_start_frame(poses_BTx3: np.ndarray, start_B3: np.ndarray) -> np.ndarray:
     return local_BTx3
 
 
-def unwrapped(yaw_BT: np.ndarray) -> np.ndarray:
-    """Yaw [rad] without jumps of a full turn; numpy's `unwrap` takes its time also where there are none."""
-    jumps = np.abs(np.diff(yaw_BT, axis=1)).max(initial=0.0) >= np.pi
-    return np.unwrap(yaw_BT, axis=1) if jumps else yaw_BT
+def unwrapped(yaw: np.ndarray, axis: int) -> np.ndarray:
+    """Yaw [rad] without jumps of a full turn in time; numpy's `unwrap` takes its time also where there are none."""
+    jumps = np.abs(np.diff(yaw, axis=axis)).max(initial=0.0) >= np.pi
+    return np.unwrap(yaw, axis=axis) if jumps else yaw
 
 
 def integrate(
@@ -132,12 +132,11 @@ def fit_history(history_BTx3: np.ndarray, dt_s: float = DT_S, smoothing: Smoothi
     """Speed [m/s] at every pose of the history, [B, T]."""
     _check_period(dt_s)
     history_BTx3, smoothing = check_poses(history_BTx3, "history"), smoothing or Smoothing()
-    yaw_BS = unwrapped(history_BTx3[..., 2])
-    steps_BT2 = np.diff(history_BTx3[..., :2], axis=1)
-    chunks = [
-        _fit_speed(steps_BT2[i : i + _BATCH], yaw_BS[i : i + _BATCH], None, dt_s, smoothing)
-        for i in range(0, len(history_BTx3), _BATCH)
-    ]
+    chunks = []
+    for i in range(0, len(history_BTx3), _BATCH):
+        x_SB, y_SB, yaw_SB = _time_first(history_BTx3[i : i + _BATCH])
+        steps = np.diff(x_SB, axis=0), np.diff(y_SB, axis=0)
+        chunks.append(_fit_speed(*steps, unwrapped(yaw_SB, axis=0), None, dt_s, smoothing).T)
     return np.concatenate(chunks) if chunks else np.zeros(history_BTx3.shape[:2])
 
 
@@ -180,62 +179,75 @@ def fit_local_motion(
     )
 
 
+def _time_first(poses_BTx3: np.ndarray) -> np.ndarray:
+    """[3, T, B]: one step of time touches contiguous memory, here and in the fits below."""
+    return np.ascontiguousarray(poses_BTx3.transpose(2, 1, 0))
+
+
 def _fit_chunk(local_BTx3: np.ndarray, speed_B: np.ndarray, dt_s: float, smoothing: Smoothing) -> Motion:
-    steps = local_BTx3.shape[1]
-    dtype, start_B1 = local_BTx3.dtype, np.zeros((len(local_BTx3), 1))
+    dtype = local_BTx3.dtype
+    x_TB, y_TB, yaw_TB = _time_first(local_BTx3)
+    steps = len(yaw_TB)
     follow_yaw = smoother(steps, 3, smoothing.yaw_weight, smoothing.yaw_ridge, dt_s, True)
-    yaw_BS = np.concatenate([start_B1, unwrapped(local_BTx3[..., 2]) @ follow_yaw], axis=1).astype(dtype)
-    steps_BT2 = np.diff(local_BTx3[..., :2], axis=1, prepend=np.zeros((), dtype))
-    speed_BS = _fit_speed(steps_BT2, yaw_BS, speed_B, dt_s, smoothing)
+    yaw_SB = np.zeros((steps + 1, len(speed_B)), dtype)
+    yaw_SB[1:] = follow_yaw @ unwrapped(yaw_TB, axis=0)
+    # The first step is from t0, which is the origin.
+    x_TB[1:], y_TB[1:] = np.diff(x_TB, axis=0), np.diff(y_TB, axis=0)
+    speed_SB = _fit_speed(x_TB, y_TB, yaw_SB, speed_B, dt_s, smoothing)
     follow = smoother(steps, 2, smoothing.acceleration_weight, smoothing.acceleration_ridge, dt_s, False)
-    acceleration_BT = (np.diff(speed_BS, axis=1) / dt_s @ follow).astype(dtype)
-    curvature_BT = _fit_curvature(yaw_BS, speed_BS, acceleration_BT, dt_s, smoothing)
-    return Motion(speed_BS=speed_BS, yaw_BS=yaw_BS, controls_BT2=np.stack([acceleration_BT, curvature_BT], axis=-1))
+    acceleration_TB = (follow @ (np.diff(speed_SB, axis=0) / dt_s)).astype(dtype)
+    curvature_TB = _fit_curvature(yaw_SB, speed_SB, acceleration_TB, dt_s, smoothing)
+    controls_BT2 = np.stack([acceleration_TB.T, curvature_TB.T], axis=-1)
+    return Motion(speed_BS=speed_SB.T, yaw_BS=yaw_SB.T, controls_BT2=controls_BT2)
 
 
 def _fit_speed(
-    steps_BT2: np.ndarray, yaw_BS: np.ndarray, speed_B: np.ndarray | None, dt_s: float, smoothing: Smoothing
+    east_TB: np.ndarray,
+    north_TB: np.ndarray,
+    yaw_SB: np.ndarray,
+    speed_B: np.ndarray | None,
+    dt_s: float,
+    smoothing: Smoothing,
 ) -> np.ndarray:
-    """Speeds [B, T + 1] with v_t u_t + v_t+1 u_t+1 = 2 step_t / dt; the first one is `speed_B` where that is given.
+    """Speeds [T + 1, B] with v_t u_t + v_t+1 u_t+1 = 2 step_t / dt, a step being (east, north).
 
-    u = (cos yaw, sin yaw) has length one, so the data term's matrix has 1 or 2 on its diagonal and cos(yaw
-    difference) beside it, and nothing else.
+    The first speed is `speed_B` where that is given. u = (cos yaw, sin yaw) has length one, so the data term's matrix
+    has 1 or 2 on its diagonal and cos(yaw difference) beside it, and nothing else.
     """
-    data_TB2 = (2.0 / dt_s) * steps_BT2.swapaxes(0, 1)
-    yaw_SB = np.ascontiguousarray(yaw_BS.T)
+    east_TB, north_TB = (2.0 / dt_s) * east_TB, (2.0 / dt_s) * north_TB
     cos_SB, sin_SB = np.cos(yaw_SB), np.sin(yaw_SB)
     right_SB = np.zeros_like(yaw_SB)
-    right_SB[:-1] = cos_SB[:-1] * data_TB2[..., 0] + sin_SB[:-1] * data_TB2[..., 1]
-    right_SB[1:] += cos_SB[1:] * data_TB2[..., 0] + sin_SB[1:] * data_TB2[..., 1]
+    right_SB[:-1] = cos_SB[:-1] * east_TB + sin_SB[:-1] * north_TB
+    right_SB[1:] += cos_SB[1:] * east_TB + sin_SB[1:] * north_TB
     order = 3
     constant = matrix_diagonals(penalty(len(yaw_SB), order, smoothing.speed_weight, dt_s), order)
     constant[0] += 2.0 + smoothing.speed_ridge
     constant[0, [0, -1]] -= 1.0
-    diagonals_PSB = np.repeat(constant.astype(yaw_BS.dtype), yaw_SB.shape[1], axis=2)
+    diagonals_PSB = np.repeat(constant.astype(yaw_SB.dtype), yaw_SB.shape[1], axis=2)
     diagonals_PSB[1, :-1] += cos_SB[1:] * cos_SB[:-1] + sin_SB[1:] * sin_SB[:-1]
     if speed_B is None:
-        return solve_banded(diagonals_PSB, right_SB).T
+        return solve_banded(diagonals_PSB, right_SB)
     reach = min(order, len(right_SB) - 1)
     right_SB[1 : reach + 1] -= diagonals_PSB[1 : reach + 1, 0] * speed_B
-    return np.concatenate([speed_B[:, None], solve_banded(diagonals_PSB[:, 1:], right_SB[1:]).T], axis=1)
+    return np.concatenate([speed_B[None], solve_banded(diagonals_PSB[:, 1:], right_SB[1:])])
 
 
 def _fit_curvature(
-    yaw_BS: np.ndarray, speed_BS: np.ndarray, acceleration_BT: np.ndarray, dt_s: float, smoothing: Smoothing
+    yaw_SB: np.ndarray, speed_SB: np.ndarray, acceleration_TB: np.ndarray, dt_s: float, smoothing: Smoothing
 ) -> np.ndarray:
-    """Curvatures [B, T] with yaw difference = curvature times the way of the step."""
-    way_TB = (dt_s * speed_BS[:, :-1] + (0.5 * dt_s**2) * acceleration_BT).T
-    right_TB = way_TB * np.diff(yaw_BS, axis=1).T
+    """Curvatures [T, B] with yaw difference = curvature times the way of the step."""
+    way_TB = dt_s * speed_SB[:-1] + (0.5 * dt_s**2) * acceleration_TB
+    right_TB = way_TB * np.diff(yaw_SB, axis=0)
     order = 2
     constant = matrix_diagonals(penalty(len(way_TB), order, smoothing.curvature_weight, dt_s), order)
     constant[0] += smoothing.curvature_ridge
     diagonals_PTB = np.repeat(constant.astype(way_TB.dtype), way_TB.shape[1], axis=2)
     diagonals_PTB[0] += way_TB**2
-    curvature_BT = solve_banded(diagonals_PTB, right_TB).T
+    curvature_TB = solve_banded(diagonals_PTB, right_TB)
     if smoothing.curvature_limit is not None:
-        curvature_BT = np.clip(curvature_BT, -smoothing.curvature_limit, smoothing.curvature_limit)
-    slow_BS = np.abs(speed_BS) < smoothing.standing_mps
-    return np.where(slow_BS[:, :-1] | slow_BS[:, 1:], 0.0, curvature_BT)
+        curvature_TB = np.clip(curvature_TB, -smoothing.curvature_limit, smoothing.curvature_limit)
+    slow_SB = np.abs(speed_SB) < smoothing.standing_mps
+    return np.where(slow_SB[:-1] | slow_SB[1:], 0.0, curvature_TB)
 
 
 def _running(start_B: np.ndarray, increments_BT: np.ndarray) -> np.ndarray:
