@@ -11,13 +11,9 @@ from typing import TypeVar
 
 from .launch import check_ranks, is_rank
 from .run_config import RunConfig
-from .watch import Watch
+from .watch import TELLING_S, Watch
 
 T = TypeVar("T")
-
-COLLECTIVES_WAIT = 1.25
-"""Times launch.timeout_s: the watch, which knows who is missing, comes before the collective, which does not."""
-
 
 def _unwatched(doing: str) -> None:
     """Nobody listens."""
@@ -101,7 +97,8 @@ def join(config: RunConfig) -> Ranks:
     state = PartialState(
         cpu=not on_gpu and config.deepspeed is None,
         backend="nccl" if on_gpu else "gloo",
-        timeout=timedelta(seconds=COLLECTIVES_WAIT * config.launch.timeout_s),
+        # The watch, which knows who is missing, comes before the collective, which does not.
+        timeout=timedelta(seconds=config.launch.timeout_s + TELLING_S),
     )
     return Ranks(state.process_index, state.num_processes, int(os.environ["LOCAL_WORLD_SIZE"]))
 

@@ -27,6 +27,8 @@ PATIENCE = 3
 """Beats in which every rank that lives has heard what was told."""
 GRACE_S = 10.0
 """For a rank to come to an end of its own once the run has ended on another one."""
+TELLING_S = (PATIENCE + 3) * LONGEST_BEAT_S + GRACE_S
+"""In which the end of a run is noticed, told and heard, at most."""
 END = "watch/end"
 SEEN = "watch/seen"
 

@@ -22,7 +22,7 @@ from rollouts.store import read_rollouts
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT_S = 60.0
+TIMEOUT_S = 45.0
 """Importing torch, TRL and vLLM on a busy machine has to fit into it, in two processes at once."""
 KILLED_AFTER_S = 30.0
 """torchrun sends SIGKILL so long after SIGTERM to a rank that another one has left behind."""

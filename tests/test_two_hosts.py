@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HOSTS = ("ar1-rl-a", "ar1-rl-b")
 CABLE = ("ar1rl0", "ar1rl1")
 ADDRESSES = ("10.213.7.1", "10.213.7.2")
-TIMEOUT_S = 60.0
+TIMEOUT_S = 45.0
 
 
 def ip(*arguments: str) -> None:
