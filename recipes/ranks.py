@@ -15,6 +15,7 @@ from .watch import TELLING_S, Watch
 
 T = TypeVar("T")
 
+
 def _unwatched(doing: str) -> None:
     """Nobody listens."""
 
