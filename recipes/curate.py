@@ -17,18 +17,15 @@ from rich.console import Console
 
 from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError
-from ar1_rl.policy.config import codec_by_name
 from ar1_rl.report.progress import progress
 from ar1_rl.scenes import stream_scenes
 from rewards.composite import CompositeReward
 from rewards.costs import told
-from rollouts.dialogue import Dialogue
-from rollouts.engine import Engine
 from rollouts.policy import Policy
-from rollouts.prompts import prompt_builder
 
 from .curation_merge import merge, summary_table
 from .curation_store import SCHEMA_VERSION, CurationStore
+from .open_policy import open_policy
 from .run_config import RunConfig
 from .stopping import StopFlag
 
@@ -110,7 +107,8 @@ def _score_shard(config: RunConfig, store: CurationStore, console: Console, stop
     total = None if config.scenes.train is None else len(range(settings.shard, config.scenes.train, settings.shards))
     batch = list(islice(scenes, settings.scenes_per_batch))
     if batch:
-        policy = _policy(config)
+        path = str(config.curate.policy)
+        policy = open_policy(Path(path), config.policy, config.rollouts, config.rollouts, version=path)
         reward = CompositeReward(config.rewards.build(), parse=_parsed_on_arrival, scenes={})
         with progress(console, f"shard {settings.shard} of {settings.shards}: scenes", total) as bar:
             bar.advance(done)
@@ -122,25 +120,6 @@ def _score_shard(config: RunConfig, store: CurationStore, console: Console, stop
         for name, usage in reward.costs.items():
             console.print(f"{name}: {told(usage)}")
     store.finish()
-
-
-def _policy(config: RunConfig) -> Policy:
-    """The policy of the config in an engine of its own."""
-    from transformers import AutoTokenizer
-
-    path, dtype = str(config.curate.policy), config.policy.dtype
-    engine: Engine
-    if config.rollouts.engine == "vllm":
-        from rollouts import vectorised
-
-        engine = vectorised.open_engine(path, config.rollouts, dtype)
-    else:
-        from rollouts import sequential
-
-        engine = sequential.open_engine(path, config.rollouts, dtype)
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
-    return Policy(engine=engine, dialogue=dialogue, sampling=config.rollouts, version=path)
 
 
 def _parsed_on_arrival(token_ids: Sequence[Sequence[int]], scenes: Sequence[Scene]) -> list[Any]:

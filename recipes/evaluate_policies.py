@@ -17,14 +17,11 @@ from ar1_rl.config import apply_overrides, check_config
 from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.plugins import is_spec
-from ar1_rl.policy.config import PolicyConfig, codec_by_name
+from ar1_rl.policy.config import PolicyConfig
 from ar1_rl.scenes import SOURCES, stream_scenes
 from rewards.loading import MixConfig
 from rewards.mix import Mix
-from rollouts.dialogue import Dialogue
-from rollouts.engine import Engine
 from rollouts.policy import Policy
-from rollouts.prompts import prompt_builder
 
 from .curation_store import weights_fingerprint
 from .eval_config import EvalConfig
@@ -34,6 +31,7 @@ from .evaluation_table import decision_table, evaluation_table
 from .export import ADAPTER, export, policy_folder
 from .graders import GRADED, Graders, Reader, reader_of
 from .mix_spec import read_mapping, yaml_of
+from .open_policy import open_policy
 from .run_config import RolloutsConfig, ScenesConfig
 from .sft import SFT_FOLDER
 from .stopping import StopFlag
@@ -251,7 +249,7 @@ def _evaluated(
     )
     choose_by: Mix | None = None if settings.eval.best_by is None else settings.eval.best_by.build()
     if not folder.finished:
-        policy = open_policy(subject, settings, out)
+        policy = open_subject(subject, settings, out)
         job = Evaluating(
             policy=policy,
             graders=graders,
@@ -271,27 +269,13 @@ def _evaluated(
     return read_evaluation(folder.path)
 
 
-def open_policy(subject: Subject, settings: EvaluationSettings, out: Path) -> Policy:
+def open_subject(subject: Subject, settings: EvaluationSettings, out: Path) -> Policy:
     """The policy in an engine of its own; adapters are merged into a folder beside the evaluations first."""
-    from transformers import AutoTokenizer
-
     folder = subject.folder
     if (folder / ADAPTER).exists():
         merged = out / f"{subject.label}-merged"
         if not merged.exists():
             export(folder, merged)
         folder = merged
-    path, dtype = str(folder), settings.policy.dtype
-    engine: Engine
-    if settings.rollouts.engine == "vllm":
-        from rollouts import vectorised
-
-        engine = vectorised.open_engine(path, settings.rollouts, dtype)
-    else:
-        from rollouts import sequential
-
-        engine = sequential.open_engine(path, settings.rollouts, dtype)
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    dialogue = Dialogue.of(tokenizer, codec_by_name(settings.policy.codec), prompt_builder(settings.rollouts))
     sampling = settings.eval.sampling(settings.rollouts)
-    return Policy(engine=engine, dialogue=dialogue, sampling=sampling, version=subject.label)
+    return open_policy(folder, settings.policy, settings.rollouts, sampling, version=subject.label)

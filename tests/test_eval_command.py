@@ -102,7 +102,7 @@ def test_killed_in_the_second_chunk_it_goes_on_with_exactly_the_same_rollouts(
 def test_a_finished_evaluation_is_shown_again_without_an_engine(
     whole: Path, taught_policy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(evaluate_policies, "open_policy", lambda *_: pytest.fail("nothing is left to draw"))
+    monkeypatch.setattr(evaluate_policies, "open_subject", lambda *_: pytest.fail("nothing is left to draw"))
     shown = ["eval", str(taught_policy), "--scenes", KNOWN, "--out", str(whole.parent), "--seed", "1", *FEW]
     assert cli.main([*shown, "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)

@@ -1,0 +1,34 @@
+"""A policy from its folder, in a sampling engine of its own, outside of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ar1_rl.policy.config import PolicyConfig, codec_by_name
+from rollouts.config import SamplingConfig
+from rollouts.dialogue import Dialogue
+from rollouts.engine import Engine
+from rollouts.policy import Policy
+from rollouts.prompts import prompt_builder
+
+from .run_config import RolloutsConfig
+
+
+def open_policy(
+    folder: Path, policy: PolicyConfig, rollouts: RolloutsConfig, sampling: SamplingConfig, version: str
+) -> Policy:
+    """The policy whose weights and tokenizer lie in `folder`; `version` names it in every rollout record."""
+    from transformers import AutoTokenizer
+
+    path = str(folder)
+    engine: Engine
+    if rollouts.engine == "vllm":
+        from rollouts import vectorised
+
+        engine = vectorised.open_engine(path, rollouts, policy.dtype)
+    else:
+        from rollouts import sequential
+
+        engine = sequential.open_engine(path, rollouts, policy.dtype)
+    dialogue = Dialogue.of(AutoTokenizer.from_pretrained(path), codec_by_name(policy.codec), prompt_builder(rollouts))
+    return Policy(engine=engine, dialogue=dialogue, sampling=sampling, version=version)
