@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--by", metavar="MIX", help="a mix, recipe or run folder that chooses (key: eval.best_by)")
     evaluation.add_argument("--json", action="store_true", dest="as_json")
 
-    recipes = verb("recipes", _recipes, "list, show or copy the shipped recipes")
+    recipes = verb("recipes", _recipes, "list, show or copy the shipped recipes and ablations")
     recipes.add_argument("action", choices=("list", "show", "copy"))
     recipes.add_argument("name", nargs="?")
     recipes.add_argument("target", nargs="?", help="file or folder to copy to (default: here)")
@@ -175,6 +175,17 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--any-decoding", action="store_true", help="also where temperature, top_p or samples differ")
     compare.add_argument("--out", type=Path, metavar="FILE", help="write what --json prints to this file")
     compare.add_argument("--json", action="store_true", dest="as_json")
+
+    ablate = verb("ablate", _ablate, "one recipe with one thing changed at a time, for several seeds, as one table")
+    ablate.add_argument("config", help="a YAML file, or the name of a shipped ablation")
+    ablate.add_argument("overrides", nargs="*", metavar="key.path=value")
+    ablate.add_argument("--out", type=Path, metavar="DIR", help="of all runs and the table (default: runs/ABLATION)")
+    ablate.add_argument("--cells", nargs="+", default=[], metavar="CELL", help="only these (default: all)")
+    ablate.add_argument("--seeds", nargs="+", type=int, metavar="N", help="only these (key: seeds)")
+    ablate.add_argument("--jobs", type=int, metavar="N", help="cells that run at the same time (key: jobs)")
+    ablate.add_argument("--show", action="store_true", help="run nothing; the table of what is finished")
+    ablate.add_argument("--dry-run", action="store_true", help="check every cell, and tell what is to be run")
+    ablate.add_argument("--json", action="store_true", dest="as_json")
 
     report = verb("report", _report, "write report.html of a run, finished or not, and tell signs of a hacked reward")
     report.add_argument("run_folder", type=Path, metavar="RUN", help="a run folder")
@@ -319,7 +330,7 @@ def _eval(options: argparse.Namespace) -> int:
     from .stopping import Stopped, stop_on_signal
 
     words = [*options.policies, *options.overrides]
-    overrides = [word for word in words if "=" in word and not Path(word).exists()]
+    overrides = [word for word in words if "=" in word and not os.path.exists(word)]  # of any length
     settings = [] if options.decoding is None else [f"eval.decoding={options.decoding}"]
     if (options.best_of is None) != (options.by is None):
         raise ConfigError("--best-of K and --by MIX go together: how many are drawn, and what chooses")
@@ -354,8 +365,9 @@ def _recipes(options: argparse.Namespace) -> int:
         console.print(catalogue.table())
         return 0
     if options.name is None:
-        raise ConfigError(f"recipes {options.action}: which one? {', '.join(catalogue.names())}")
-    path = catalogue.path_of(options.name)
+        shipped = [*catalogue.names(), *catalogue.ablations()]
+        raise ConfigError(f"recipes {options.action}: which one? {', '.join(shipped)}")
+    path = catalogue.shipped_path_of(options.name)
     if options.action == "show":
         print(path.read_text(), end="")
         return 0
@@ -421,6 +433,34 @@ def _compare(options: argparse.Namespace) -> int:
         as_json=options.as_json,
         out=options.out,
     )
+
+
+def _ablate(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from .ablation import command
+    from .stopping import Stopped, stop_on_signal
+
+    settings = [] if options.jobs is None else [f"jobs={options.jobs}"]
+    if options.seeds is not None:
+        settings.append(f"seeds={options.seeds}")
+    console = Console(stderr=True) if options.as_json else run_console()
+    with stop_on_signal() as stop:
+        try:
+            return command.run(
+                options.config,
+                [*options.overrides, *settings],
+                out=options.out,
+                cells=options.cells,
+                show_only=options.show,
+                dry_run=options.dry_run,
+                as_json=options.as_json,
+                console=console,
+                stop=stop,
+            )
+        except Stopped as reason:
+            console.print(f"{reason}; cells have saved what they had. The same command goes on", soft_wrap=True)
+            return EXIT_STOPPED
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -19,9 +19,11 @@ from ar1_rl.scenes import load_scenes, stream_scenes
 from ar1_rl.scenes.faults import LabelledTrace, plant_faults
 from ar1_rl.scenes.synthetic import generate_scenes
 
+from .answers import taught_answers
 from .curated import curated_scenes
 from .practice import practice_order
 from .run_config import RunConfig
+from .scenes_by_id import scenes_by_id
 from .sft import Example
 from .spool import Picked, Spool
 
@@ -86,6 +88,13 @@ def load_corpus(
             lessons.offer(len(scenes), scene)
             scenes.append(scene)
             mark("synthetic scenes for SFT")
+    if config.sft is not None and config.sft.answers is not None:
+        mark("answers for SFT")
+        traces = taught_answers(Path(config.sft.answers), console)
+        by_id = scenes_by_id(list(traces), config.scenes, console, label="train")
+        for scene in _apart(held_out, (by_id[identity] for identity in traces)):
+            lessons.add(len(scenes), traces[scene.id])
+            scenes.append(scene)
     return Corpus(
         examples=lessons.of(scenes, counts["train"], console),
         rl=Picked(scenes, _order(config, practice)),
@@ -195,7 +204,7 @@ def _generating(seed: int, split: Split, count: int, console: Console | None) ->
 
 
 class _Lessons:
-    """What SFT is taught: reference traces, with the configured faults in the synthetic ones."""
+    """What SFT is taught: reference traces, with the configured faults in the synthetic ones, or a policy's answers."""
 
     def __init__(self, config: RunConfig, folder: Path | None) -> None:
         self._config = config
@@ -205,11 +214,17 @@ class _Lessons:
 
     def offer(self, place: int, scene: Scene) -> None:
         """Take the trace of a scene, if it has one and the run learns from it."""
-        if self._config.sft is None or scene.reference is None or scene.future_T3 is None:
+        if self._config.sft is None or self._config.sft.answers is not None:
+            return
+        if scene.reference is None or scene.future_T3 is None:
             return
         trace = LabelledTrace(text=scene.reference.text, future_T3=scene.future_T3, fault=None)
         if self._config.sft.faults is not None and scene.source == "synthetic":
             trace = plant_faults(scene, self._config.seed, self._config.sft.faults)
+        self.add(place, trace)
+
+    def add(self, place: int, trace: LabelledTrace) -> None:
+        """Take a trace for the scene at a place."""
         self._places.append(place)
         self._traces.append(trace)
         if trace.fault is not None:

@@ -38,11 +38,11 @@ from .stopping import StopFlag
 
 EVALUATION_STEP = -3
 """As a step, in the seeds of rollouts: validation has -1, curation -2, and a run's own evaluations their steps."""
-EMBEDDED = re.compile(r"synthetic(?::(\d+))?(?::(\d+))?$")
-"""`synthetic`, `synthetic:SEED`, `synthetic:SEED:COUNT`."""
+EMBEDDED = re.compile(r"synthetic(?::(\d+))?(?::(\d+))?(?::(train|validation|test))?$")
+"""`synthetic`, `synthetic:SEED`, `synthetic:SEED:COUNT`, and any of them with the name of a split."""
 EMBEDDED_COUNT = 1000
 ALLOWED = (
-    "allowed are synthetic:SEED:COUNT, a source of configs with or without @COUNT "
+    "allowed are synthetic:SEED:COUNT, with or without :SPLIT, a source of configs with or without @COUNT "
     f"({', '.join(name for name in SOURCES if name != 'synthetic')}, path/to/file.py:name), a recipe, a YAML file "
     "and a run folder, of which the test split is taken"
 )
@@ -50,10 +50,11 @@ ALLOWED = (
 
 @dataclass(frozen=True)
 class SceneSpec:
-    """Scenes that `--scenes` names: the test split of a source."""
+    """Scenes that `--scenes` names: a split of a source, `config.test` of them."""
 
     config: ScenesConfig
     seed: int
+    split: str = "test"
 
     @property
     def count(self) -> int | None:
@@ -66,7 +67,7 @@ class SceneSpec:
         return stream_scenes(
             source.source,
             source.root,
-            split="test",
+            split=self.split,
             stride_s=source.stride_s,
             held_out=source.held_out,
             on_bad_log="skip",
@@ -195,8 +196,9 @@ def decoding_suffix(config: EvalConfig) -> str:
 def scene_spec(spec: str) -> SceneSpec:
     """What `--scenes` names; ConfigError with what is allowed."""
     if embedded := EMBEDDED.fullmatch(spec):
-        seed, count = (int(group) if group else None for group in embedded.groups())
-        return SceneSpec(ScenesConfig(test=EMBEDDED_COUNT if count is None else count), seed or 0)
+        seed, count = (int(group) if group else None for group in embedded.groups()[:2])
+        number = EMBEDDED_COUNT if count is None else count
+        return SceneSpec(ScenesConfig(test=number), seed or 0, embedded[3] or "test")
     path = yaml_of(spec)
     if path is not None:
         raw = read_mapping(path)
@@ -240,7 +242,7 @@ def _evaluated(
         {
             "weights": weights_fingerprint(subject.folder),
             "seed": seed,
-            "scenes": {**spec.config.model_dump(mode="json"), "seed": spec.seed},
+            "scenes": {**spec.config.model_dump(mode="json"), "seed": spec.seed, "split": spec.split},
             "eval": settings.eval.identity(),
             "graders": dict(graders.told),
             "rollouts": settings.rollouts.model_dump(mode="json", exclude={"stall_s", "overlap", "cpu_cache_gib"}),

@@ -32,7 +32,6 @@ GRADED = (
 
 REWARDED: Mapping[str, tuple[str, ...]] = {
     "consistency": ("consistency", "consistency_graded"),
-    "critic": ("reasoning_score",),
     "imitation": ("ade_", "minade6_", "fde_m", "corner_distance_m", "miss_rate"),
     "safety": ("close_encounter_rate", "encounter_rate_", "off_road_rate"),
     "collision": ("close_encounter_rate", "encounter_rate_"),
@@ -41,6 +40,8 @@ REWARDED: Mapping[str, tuple[str, ...]] = {
     "format": ("parse_rate",),
 }
 """Built-in reward -> beginnings of the names of the metrics that say much the same."""
+CRITICS: Mapping[str, tuple[str, ...]] = {"rubric": ("reasoning_score",), "cause_first": ("reasoning_score_held_out",)}
+"""Backend of the critic -> the metrics that it grades unless `eval.held_out.critic` names another."""
 APART = ("consistency_held_out", "reasoning_score_held_out")
 """Of no reward, whatever their names begin with."""
 
@@ -116,15 +117,22 @@ def reader_of(rewards: MixConfig | None) -> Reader:
 def trained_on(rewards: MixConfig | None, metrics: Sequence[str]) -> tuple[str, ...]:
     """Those of the metrics that a mix rewards. A term of weight 0 trains nothing, and a preset's terms count 1.
 
-    `reasoning_score` is by the embedded critic: a policy that another one has graded was not trained on it.
+    Each reasoning score is by one embedded critic: a policy that another critic has graded was not trained on it.
     """
     if rewards is None:
         return ()
     beginnings: list[str] = []
+    graded: set[str] = set()
     for name, backend in _terms(rewards):
-        if name != "critic" or backend == "rubric":
+        if name == "critic":
+            graded |= {*CRITICS.get(backend, ())}
+        else:
             beginnings += REWARDED.get(name, ())
-    return tuple(m for m in metrics if m.startswith(tuple(beginnings)) and not m.startswith(APART))
+    return tuple(
+        m
+        for m in metrics
+        if m.removesuffix("_mean") in graded or (m.startswith(tuple(beginnings)) and not m.startswith(APART))
+    )
 
 
 def held_out(metrics: Sequence[str], trained: Sequence[str]) -> tuple[str, ...]:
@@ -145,8 +153,9 @@ def _terms(rewards: MixConfig) -> list[tuple[str, str]]:
 
 
 def _built_in(reward: object) -> tuple[str, str]:
-    if isinstance(reward, RubricCritic):
-        return "critic", "rubric"
+    for backend, makes in (("rubric", RubricCritic), ("cause_first", CauseFirstCritic)):
+        if isinstance(reward, makes):
+            return "critic", backend
     made = [name for name, makes in BUILT_IN.items() if isinstance(makes, type) and isinstance(reward, makes)]
     return (made or [""])[0], ""
 

@@ -70,6 +70,15 @@ class SftConfig(ConfigModel):
     """Label faults planted in the synthetic corpus; unset: clean labels."""
     pretrain_scenes: int = Field(0, ge=0)
     """Synthetic scenes mixed into the corpus of real logs, which are too few to learn to write from."""
+    answers: str | None = None
+    """An evaluation folder of `ar1-rl eval`: its answers are taught instead of the reference traces. Chosen by a mix
+    (`--best-of K --by MIX`) this is rejection-sampling fine-tuning."""
+
+    @model_validator(mode="after")
+    def _one_thing_is_taught(self) -> SftConfig:
+        if self.answers is not None and self.pretrain_scenes:
+            raise ValueError("answers: pretrain_scenes are taught by their reference traces; allowed is one of both")
+        return self
 
 
 class RolloutsConfig(EngineConfig, SamplingConfig, PromptConfig):

@@ -1,4 +1,4 @@
-"""`critic`: the grade of a reasoning trace against the reference, by one of three backends."""
+"""`critic`: the grade of a reasoning trace against the reference, by one of four backends."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import Any, Literal, get_args
 
 from ar1_rl.errors import ConfigError
 
+from .cause_first import CauseFirstCritic
 from .embedded import RubricCritic
 from .endpoint import EndpointCritic
 from .ensemble import EnsembleCritic
 
-Backend = Literal["rubric", "endpoint", "ensemble"]
-Critic = RubricCritic | EndpointCritic | EnsembleCritic
+Backend = Literal["rubric", "cause_first", "endpoint", "ensemble"]
+Critic = RubricCritic | CauseFirstCritic | EndpointCritic | EnsembleCritic
 
 BACKENDS: dict[str, type[Critic]] = {
     "rubric": RubricCritic,
+    "cause_first": CauseFirstCritic,
     "endpoint": EndpointCritic,
     "ensemble": EnsembleCritic,
 }
-"""`rubric` is the embedded default: deterministic, free, no model. `endpoint` asks a model, `ensemble` several."""
+"""`rubric` is the embedded default: deterministic, free, no model. `cause_first` is another such, which evaluation uses
+as the held-out one unless training does. `endpoint` asks a model, `ensemble` several."""
 
 STAND_INS = {"base_url": "http://missing", "model": "missing"}
 """In place of settings that are missing, so that the others can be checked at once."""
