@@ -16,12 +16,12 @@ FOLDER = Path(__file__).parent / "configs"
 
 def names() -> list[str]:
     """Names of all shipped recipes."""
-    return [name for name in _shipped() if name not in ablations()]
+    return sorted({*_shipped()} - {*ablations()})
 
 
 def ablations() -> list[str]:
     """Names of all shipped ablations."""
-    return [name for name in _shipped() if "ablation" in yaml.safe_load((FOLDER / f"{name}.yaml").read_text())]
+    return [name for name in _shipped() if "\nablation:" in (FOLDER / f"{name}.yaml").read_text()]
 
 
 def path_of(spec: str) -> Path:

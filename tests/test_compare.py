@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 import pytest
+from evaluations import write_evaluation
 from scipy import stats
 
 from ar1_rl.errors import ConfigError
@@ -22,33 +21,6 @@ from recipes.bench import power
 from recipes.cli import main
 
 SCENES = 300
-KINDS = ("red_light", "cut_in", "turn")
-
-
-def write(
-    folder: Path, per_scene: Mapping[str, Any], *, names: list[str] | None = None, per_episode: int = 1, **header: Any
-) -> Path:
-    """An evaluation as documented: evaluation.json and scenes.parquet."""
-    count = len(next(iter(per_scene.values())))
-    folder.mkdir(parents=True)
-    settings = {"samples_per_scene": 6, "temperature": 0.6, "top_p": 0.98, "decoding": "most likely"}
-    told = {"label": "after", "policy": "a policy", "policy_version": "1", "seed": 0, "training_seed": None}
-    lists = {"trained_on": ["consistency"], "held_out": ["consistency_held_out"]}
-    content = {"schema_version": 1, **told, **settings, **lists, "scenes": count, "means": {}, **header}
-    (folder / "evaluation.json").write_text(json.dumps(content))
-    names = names or [f"scene {i}" for i in range(count)]
-    columns = {
-        "scene_id": names,
-        "episode": [f"episode {i // per_episode}" for i in range(count)],
-        "kind": [KINDS[i % 3] for i in range(count)],
-        "longitudinal": [("stop", "yield", None)[i % 3] for i in range(count)],
-        "lateral": ["lane_keeping"] * count,
-    }
-    values = {
-        name: pa.array(np.asarray(v, dtype=float), pa.float64(), from_pandas=True) for name, v in per_scene.items()
-    }
-    parquet.write_table(pa.table({**columns, **values}), folder / "scenes.parquet")
-    return folder
 
 
 def metrics(seed: int, **changed: Any) -> dict[str, np.ndarray]:
@@ -65,7 +37,7 @@ def metrics(seed: int, **changed: Any) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def one(tmp_path: Path) -> Path:
-    return write(tmp_path / "one", metrics(0))
+    return write_evaluation(tmp_path / "one", metrics(0))
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> str:
@@ -92,7 +64,7 @@ def test_a_difference_is_told_with_both_means_interval_p_and_what_it_means(
     better = first["consistency"].copy()
     better[np.flatnonzero(better == 0.0)[:40]] = 1.0
     nearer = np.where(np.arange(SCENES) < 10, np.nan, first["ade_m"] + 0.2)
-    two = write(tmp_path / "two", {**first, "consistency": better, "ade_m": nearer})
+    two = write_evaluation(tmp_path / "two", {**first, "consistency": better, "ade_m": nearer})
     record = compared(capsys, one, two)
     consistency = row_of(record, "consistency")
     assert consistency["difference"] == pytest.approx(40 / SCENES)
@@ -112,7 +84,7 @@ def test_the_table_says_where_no_difference_is_shown(
     tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = metrics(0)
-    two = write(tmp_path / "two", {**first, "ade_m": first["ade_m"] - 0.1})
+    two = write_evaluation(tmp_path / "two", {**first, "ade_m": first["ade_m"] - 0.1})
     out = told(capsys, one, two)
     assert "two against one" in out and "ade_m [m] ↓" in out and "better" in out
     assert "No difference shown: consistency, consistency_held_out, reasoning_score." in out
@@ -126,7 +98,7 @@ def test_the_table_says_where_no_difference_is_shown(
 def test_scenes_are_told_by_kind_and_decision(tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = metrics(0)
     turns = np.arange(SCENES) % 3 == 2
-    two = write(tmp_path / "two", {**first, "ade_m": first["ade_m"] + np.where(turns, 0.5, 0.0)})
+    two = write_evaluation(tmp_path / "two", {**first, "ade_m": first["ade_m"] + np.where(turns, 0.5, 0.0)})
     groups = compared(capsys, one, two, "--metrics", "ade_m", "--by", "all")["comparisons"][0]["by"]
     assert [row["group"] for row in groups["kind"]] == ["cut_in", "red_light", "turn"]
     assert [row["difference"] for row in groups["kind"]] == pytest.approx([0.0, 0.0, 0.5])
@@ -143,7 +115,7 @@ def test_scenes_are_paired_by_name_and_not_by_place(
 ) -> None:
     order = np.random.default_rng(1).permutation(SCENES)
     shuffled = {name: values[order] for name, values in metrics(0).items()}
-    two = write(tmp_path / "two", shuffled, names=[f"scene {i}" for i in order])
+    two = write_evaluation(tmp_path / "two", shuffled, names=[f"scene {i}" for i in order])
     record = compared(capsys, one, two, "--metrics", "all")
     assert all(row["p"] == 1.0 and row["difference"] == 0.0 for row in record["comparisons"][0]["metrics"])
 
@@ -151,7 +123,7 @@ def test_scenes_are_paired_by_name_and_not_by_place(
 def test_the_record_is_written_to_a_file_and_three_policies_are_held_to_the_first(
     tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    two, three = (write(tmp_path / name, metrics(seed)) for name, seed in (("two", 1), ("three", 2)))
+    two, three = (write_evaluation(tmp_path / name, metrics(seed)) for name, seed in (("two", 1), ("three", 2)))
     told(capsys, one, f"mine={two}", three, "--out", tmp_path / "deep" / "found.json")
     record = json.loads((tmp_path / "deep" / "found.json").read_text())
     assert record["schema_version"] == 1
@@ -162,7 +134,7 @@ def test_the_record_is_written_to_a_file_and_three_policies_are_held_to_the_firs
 
 def test_windows_of_one_log_are_taken_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = metrics(0), metrics(1)
-    one, two = (write(tmp_path / name, m, per_episode=30) for name, m in (("one", first), ("two", second)))
+    one, two = (write_evaluation(tmp_path / name, m, per_episode=30) for name, m in (("one", first), ("two", second)))
     by_episode = compared(capsys, one, two)["comparisons"][0]
     assert by_episode["unit"] == "episode" and by_episode["metrics"][0]["seeds"][0]["units"] == 10
     assert "10 episodes are few" in told(capsys, one, two)
@@ -174,7 +146,7 @@ def test_the_primary_metric_is_tested_first(tmp_path: Path, one: Path, capsys: p
     consistency = metrics(0)["consistency"].copy()
     consistency[np.flatnonzero(consistency == 0.0)[:15]] = 1.0
     consistency[np.flatnonzero(metrics(0)["consistency"] == 1.0)[:3]] = 0.0
-    two = write(tmp_path / "two", metrics(0, consistency=consistency))
+    two = write_evaluation(tmp_path / "two", metrics(0, consistency=consistency))
     p = stats.binomtest(3, 18).pvalue  # 0.0075
     first = compared(capsys, one, two)
     assert first["comparisons"][0]["primary"] == "consistency"
@@ -192,7 +164,9 @@ def test_the_primary_metric_is_tested_first(tmp_path: Path, one: Path, capsys: p
 def three_seeds(root: Path, name: str, gains: list[float], seeds: list[int]) -> None:
     for gain, seed in zip(gains, seeds, strict=True):
         ade = np.random.default_rng(seed).exponential(size=SCENES) - gain
-        write(root / name / f"seed{seed}" / "evaluations" / "after", metrics(seed, ade_m=ade), training_seed=seed)
+        write_evaluation(
+            root / name / f"seed{seed}" / "evaluations" / "after", metrics(seed, ade_m=ade), training_seed=seed
+        )
 
 
 def test_every_seed_is_shown_and_the_interval_is_students_over_seeds(
@@ -215,7 +189,7 @@ def test_every_seed_is_shown_and_the_interval_is_students_over_seeds(
 
 def test_one_evaluation_stands_against_every_seed(tmp_path: Path, one: Path) -> None:
     for seed in (0, 1):
-        write(tmp_path / f"rl{seed}", metrics(seed + 5), training_seed=seed)
+        write_evaluation(tmp_path / f"rl{seed}", metrics(seed + 5), training_seed=seed)
     baseline, other = read_arms([str(one), f"{tmp_path}/rl?"])
     assert [first.header.training_seed for first, _ in pairs_of(baseline, other)] == [None, None]
     assert [second.header.training_seed for _, second in pairs_of(baseline, other)] == [0, 1]
@@ -240,7 +214,7 @@ def test_a_run_stands_for_its_evaluation_after_and_before_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for which, seed in (("before", 0), ("after", 1)):
-        write(tmp_path / "run" / "evaluations" / which, metrics(seed), label=which)
+        write_evaluation(tmp_path / "run" / "evaluations" / which, metrics(seed), label=which)
     record = compared(capsys, f"{tmp_path}/run:before", tmp_path / "run")
     folders = [policy["evaluations"][0]["folder"] for policy in record["policies"]]
     assert [Path(folder).name for folder in folders] == ["before", "after"]
@@ -252,7 +226,7 @@ def test_a_run_stands_for_its_evaluation_after_and_before_by_name(
 def test_other_scenes_are_refused_with_counts(tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fewer = {name: values[:290] for name, values in metrics(0).items()}
     names = [f"scene {i}" for i in range(280)] + [f"other {i}" for i in range(10)]
-    two = write(tmp_path / "two", fewer, names=names)
+    two = write_evaluation(tmp_path / "two", fewer, names=names)
     out = " ".join(told(capsys, one, two, code=2).split())
     assert "one has 300 scenes, two has 290, 280 are in both" in out
     assert "20 only in one (first: scene 280), 10 only in two (first: other 0)" in out
@@ -261,11 +235,11 @@ def test_other_scenes_are_refused_with_counts(tmp_path: Path, one: Path, capsys:
 def test_other_decoding_is_refused_unless_it_is_what_is_compared(
     tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    two = write(tmp_path / "two", metrics(1), temperature=0.0, samples_per_scene=1)
+    two = write_evaluation(tmp_path / "two", metrics(1), temperature=0.0, samples_per_scene=1)
     out = " ".join(told(capsys, one, two, code=2).split())
     assert "samples_per_scene: 6 and 1; temperature: 0.6 and 0.0" in out
     assert "two against one" in told(capsys, one, two, "--any-decoding")
-    other_seed = write(tmp_path / "three", metrics(2), seed=9)
+    other_seed = write_evaluation(tmp_path / "three", metrics(2), seed=9)
     assert "three against one" in told(capsys, one, other_seed)
 
 
@@ -289,7 +263,9 @@ def test_what_cannot_be_compared_is_named(
 
 def test_grades_of_different_graders_are_refused(tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told_one, told_two = ({"reasoning_score": name} for name in ("a rubric", "a model"))
-    two, three = (write(tmp_path / n, metrics(1), graders=g) for n, g in (("two", told_one), ("three", told_two)))
+    two, three = (
+        write_evaluation(tmp_path / n, metrics(1), graders=g) for n, g in (("two", told_one), ("three", told_two))
+    )
     out = " ".join(told(capsys, two, three, code=2).split())
     assert "reasoning_score was graded differently (a model; a rubric)" in out
     told(capsys, two, three, "--metrics", "consistency", "--by", "none")
@@ -297,7 +273,7 @@ def test_grades_of_different_graders_are_refused(tmp_path: Path, one: Path, caps
 
 
 def test_a_metric_that_is_not_there_is_named(tmp_path: Path, one: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    two = write(tmp_path / "two", metrics(1))
+    two = write_evaluation(tmp_path / "two", metrics(1))
     assert "ade_cm is not in all" in told(capsys, one, two, "--metrics", "ade_cm", code=2)
 
 

@@ -19,6 +19,7 @@ from ar1_rl.driving import COMPONENT_GROUPS, LATERAL_DECISIONS, LONGITUDINAL_DEC
 from ar1_rl.errors import ConfigError
 from rewards import EndpointCritic, Mix, RubricCritic, Score, Term
 from rewards.critic import critic
+from rewards.critic.cause_first import CauseFirstCritic
 from rewards.critic.cost import Usage
 from rewards.critic.embedded import BEHAVIOURS, CAUSES, GRADES, behaviour, causes_f1, grade
 from rewards.critic.expected import expected_grade
@@ -516,8 +517,9 @@ def test_the_range_of_values_is_the_rubrics(tmp_path):
 
 def test_the_critic_is_picked_by_backend_and_faults_are_named_together():
     assert critic() == RubricCritic()
+    assert critic("cause_first", reader="rules") == CauseFirstCritic(reader="rules")
     assert critic("endpoint", base_url="http://x/v1", model="m").model == "m"
-    with pytest.raises(ConfigError, match="allowed rubric, endpoint, ensemble"):
+    with pytest.raises(ConfigError, match="allowed rubric, cause_first, endpoint, ensemble"):
         critic("oracle")
     with pytest.raises(ConfigError) as caught:
         critic("endpoint", modle="m", base_url="x", timeout_s=0, in_flight=0, rubric="none", reply="xml", cache=3)

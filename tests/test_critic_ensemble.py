@@ -211,7 +211,7 @@ def test_faults_of_an_ensemble_and_of_all_its_members_are_told_at_once():
     for told in (
         "members.0: unknown setting 'modle'; nearest: model",
         "members.0: setting 'model' is missing",
-        "members.1.backend: got 'oracle', allowed rubric, endpoint",
+        "members.1.backend: got 'oracle', allowed rubric, cause_first, endpoint",
         "members.2: critic endpoint: base_url: got 'x'",
         "combine: got 'max', allowed mean or median or min",
         "samples: got 0",

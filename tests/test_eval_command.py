@@ -151,6 +151,8 @@ def test_scenes_are_the_benchmark_by_seed_and_count_a_source_or_those_of_a_confi
     assert (spec.seed, spec.count, spec.config.source) == (7, 20, "synthetic")
     assert [s.id for s in spec.stream(18)] == ["synthetic/test/7/18", "synthetic/test/7/19"]
     assert (scene_spec("synthetic").count, scene_spec("synthetic:3").seed) == (1000, 3)
+    train = scene_spec("synthetic:7:20:train")
+    assert (train.seed, train.count) == (7, 20) and next(iter(train.stream(3))).id == "synthetic/train/7/3"
     logs = scene_spec("real_logs@50")
     assert (logs.config.source, logs.config.test, logs.count) == ("real_logs", 50, None)
     own = scene_spec("my/scenes.py:cut@9")
@@ -159,7 +161,7 @@ def test_scenes_are_the_benchmark_by_seed_and_count_a_source_or_those_of_a_confi
     assert (quickstart.seed, quickstart.count) == (0, 1000)
     (tmp_path / "config.yaml").write_text("{seed: 4, scenes: {test: 6}}")
     assert (scene_spec(str(tmp_path)).seed, scene_spec(str(tmp_path)).count) == (4, 6)
-    for wrong in ("synthetic:x", "nuscenes", "real_logs@many", "synthetic@5"):
+    for wrong in ("synthetic:x", "synthetic:1:2:trian", "nuscenes", "real_logs@many", "synthetic@5"):
         with pytest.raises(ConfigError, match=r"--scenes: got .*; allowed are synthetic:SEED:COUNT"):
             scene_spec(wrong)
 

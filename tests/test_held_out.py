@@ -164,6 +164,9 @@ def test_what_a_mix_rewards_is_trained_on_and_a_weight_of_0_trains_nothing() -> 
     }
     assert trained_on(mix(endpoint), metrics) == (), "the embedded critic did not grade that policy"
     assert {"reasoning_score", "reasoning_score_mean"} == set(trained_on(mix({"reward": "critic"}), metrics))
+    other = trained_on(mix({"reward": "critic", "arguments": {"backend": "cause_first"}}), metrics)
+    assert set(other) == {"reasoning_score_held_out", "reasoning_score_held_out_mean"}
+    assert {"reasoning_score"} <= set(held_out(metrics, other)) and not set(other) & set(held_out(metrics, other))
     assert {"ade_1s_m", "minade6_m", "fde_m", "miss_rate"} <= set(trained_on(mix({"reward": "imitation"}), metrics))
     assert trained_on(None, metrics) == ()
     assert "ade_m" in trained_on(check_config(MixConfig, {"preset": "ar1_trajectory"}, source="test"), metrics)

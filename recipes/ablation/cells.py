@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Plan:
     config: AblationConfig
     out: Path
 
-    @cached_property
+    @property
     def recipe(self) -> RunConfig:
         """The recipe with what all cells change."""
         return self._checked([])
@@ -171,8 +171,13 @@ class Plan:
         return [f"rewards.terms.{places[name]}.weight={weight}" for name, weight in cell.weights.items()]
 
     def _checked(self, settings: list[str]) -> RunConfig:
-        words = [*overrides(self.config.changes), *settings]
-        return load_config(RunConfig, catalogue.path_of(self.config.recipe), words)
+        return _loaded(self.config.recipe, (*overrides(self.config.changes), *settings))
+
+
+@cache
+def _loaded(recipe: str, settings: tuple[str, ...]) -> RunConfig:
+    """Seeds and questions are many, configs are few."""
+    return load_config(RunConfig, catalogue.path_of(recipe), settings)
 
 
 def overrides(changes: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +96,9 @@ def run_missing(plan: Plan, seeds: Sequence[int], cells: Sequence[str], console:
 
 
 def _run_side_by_side(plan: Plan, jobs: Sequence[Job], console: Console, stop: StopFlag) -> list[str]:
-    failed = []
+    failed, made_with = [], environment()
     with ThreadPoolExecutor(plan.config.jobs) as pool, progress(console, "cells", len(jobs)) as bar:
-        running = {pool.submit(_run, plan, job, stop): job for job in jobs}
+        running = {pool.submit(_run, plan, job, made_with, stop): job for job in jobs}
         for finished in as_completed(running):
             job, fault = running[finished], finished.exception()
             if isinstance(fault, RunError):
@@ -110,7 +110,7 @@ def _run_side_by_side(plan: Plan, jobs: Sequence[Job], console: Console, stop: S
     return failed
 
 
-def _run(plan: Plan, job: Job, stop: StopFlag) -> None:
+def _run(plan: Plan, job: Job, made_with: Mapping[str, Any], stop: StopFlag) -> None:
     """All commands of a job, one after another; nothing more once a signal has come."""
     began = time.monotonic()
     job.beside.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def _run(plan: Plan, job: Job, stop: StopFlag) -> None:
             if code:
                 raise RunError(f"exit code {code}; {job.log_file} ends in\n{_end_of(job.log_file)}")
     content = {"commands": job.told(plan.out), "wall_s": round(time.monotonic() - began, 1)}
-    text = {"schema_version": SCHEMA_VERSION, **content, "environment": environment()}
+    text = {"schema_version": SCHEMA_VERSION, **content, "environment": made_with}
     write_whole(job.done_file, json.dumps(text, indent=2))
 
 
