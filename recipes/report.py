@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ar1_rl.config import check_config
-from ar1_rl.errors import Ar1RlError, ConfigError
+from ar1_rl.errors import Ar1RlError, ConfigError, RunError
 from ar1_rl.report.flags import Flag, FlagThresholds, flags_of
 
 from .console import run_console
@@ -32,8 +32,7 @@ def run(folder: Path, *, thresholds: Sequence[str] = (), scenes: int | None = No
     bounds = read_thresholds(thresholds)
     _check_folder(folder)
     console = Console(stderr=True) if as_json else run_console()
-    trained = any((folder / "rollouts").glob("train-*.parquet"))
-    flags = flags_of_run(folder, bounds, console) if trained else None
+    flags, why_not = _flags_or_why_not(folder, bounds, console)
     page = write_page(folder, console, scenes=scenes, flags=flags)
     if as_json:
         told = None if flags is None else as_record(flags)
@@ -44,7 +43,7 @@ def run(folder: Path, *, thresholds: Sequence[str] = (), scenes: int | None = No
         )
         return 0
     if flags is None:
-        console.print("Signs of a hacked reward: not looked for, there are no rollouts of training.")
+        console.print(_not_looked_for(why_not), soft_wrap=True, markup=False)
     else:
         show(flags, folder, console)
     console.print(f"Report: {page}", soft_wrap=True, markup=False)
@@ -54,14 +53,32 @@ def run(folder: Path, *, thresholds: Sequence[str] = (), scenes: int | None = No
 def report_after_run(folder: Path, console: Console) -> None:
     """Write the page and name raised flags at the end of a run; where that fails, say why: the run is finished."""
     try:
-        flags = flags_of_run(folder, None, console)
+        flags, why_not = _flags_or_why_not(folder, None, console)
         page = write_page(folder, console, flags=flags)
     except Ar1RlError as error:
         console.print(f"Warning: no report: {error}", style="yellow", soft_wrap=True, markup=False)
         return
-    raised = [found.name for found in flags if found.raised]
-    told = f"raised: {', '.join(raised)}" if raised else "none raised"
-    console.print(f"Signs of a hacked reward: {told}. Report: {page}", soft_wrap=True, markup=False)
+    told = _not_looked_for(why_not)
+    if flags is not None:
+        raised = [found.name for found in flags if found.raised]
+        told = f"Signs of a hacked reward: {'raised: ' + ', '.join(raised) if raised else 'none raised'}."
+    console.print(f"{told} Report: {page}", soft_wrap=True, markup=False)
+
+
+def _flags_or_why_not(
+    folder: Path, thresholds: FlagThresholds | None, console: Console
+) -> tuple[list[Flag] | None, str]:
+    """The flags, or why they cannot be told; a page does not wait for them."""
+    if not any((folder / "rollouts").glob("train-*.parquet")):
+        return None, "there are no rollouts of training"
+    try:
+        return flags_of_run(folder, thresholds, console), ""
+    except RunError as error:
+        return None, str(error)
+
+
+def _not_looked_for(why: str) -> str:
+    return f"Signs of a hacked reward: not looked for, {why}."
 
 
 def flags_of_run(folder: Path, thresholds: FlagThresholds | None = None, console: Console | None = None) -> list[Flag]:

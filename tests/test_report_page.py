@@ -25,6 +25,7 @@ from ar1_rl.report.page.assemble import embedded, page
 from ar1_rl.report.page.panels import curve_panels
 from ar1_rl.report.page.road import drawn_scene, path_of
 from recipes import cli
+from recipes.report import report_after_run
 from recipes.report_change import verdict
 from recipes.report_choice import Moved, choose, moved
 from recipes.report_page import page_content, write_page
@@ -288,6 +289,21 @@ def test_the_verb_writes_the_page_and_refuses_what_is_no_run(
     assert "no run folder" in capsys.readouterr().out
     with pytest.raises(RunError):
         read_run(tmp_path)
+
+
+def test_a_run_of_one_training_step_has_its_page_and_says_why_no_flag_was_looked_for(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    (folder / "report.html").unlink(missing_ok=True)
+    shutil.copy(folder / "rollouts/before-rank000.parquet", folder / "rollouts/train-000000-rank000.parquet")
+    report_after_run(folder, Console(width=200))
+    told = capsys.readouterr().out
+    assert "not looked for" in told and "two or more" in told
+    assert (folder / "report.html").is_file()
+    assert cli.main(["report", str(folder)]) == 0
+    assert "two or more" in capsys.readouterr().out
 
 
 def test_the_table_has_every_metric_of_the_evaluations_and_says_which_grader_was_held_out(tmp_path: Path) -> None:
