@@ -369,3 +369,19 @@ def test_versions_that_differ_between_cells_are_all_told(plan: Plan) -> None:
         told = {"commands": job.told(plan.out), "wall_s": 1.0, "environment": {"git_commit": commit}}
         job.done_file.write_text(json.dumps(told))
     assert results_of(plan)["made"]["git_commit"] == ["abc", "def"]
+
+
+# The documented results
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.mark.parametrize("file", sorted((DOCS / "results").glob("*.json")), ids=lambda path: path.stem)
+def test_documented_tables_are_those_of_the_committed_result(file: Path) -> None:
+    result = json.loads(file.read_text())
+    made = result["made"]
+    assert made["git_commit"] and made["machine"] and made["packages"] and made["wall_s"] > 0
+    assert all(cell["seeds"] >= 3 for cell in result["cells"].values())
+    documents = [path.read_text() for path in DOCS.glob("*.md")]
+    for grid in grids(result):
+        assert any(grid.markdown() in text for text in documents), grid.title

@@ -74,10 +74,11 @@ def _directions(result: Mapping[str, Any]) -> Grid:
     for found in result["directions"]:
         measured = found["measured"]
         seeds = " ".join(_signed(value) for value in measured["by_seed"])
-        rows.append((found["says"], _signed(found["paper"]), _plus_minus(measured), seeds, found["verdict"]))
-    headings = ("direction", "paper", "here", "each seed", "verdict")
+        chances = (_chance(measured["p"]), _chance(found["p_holm"]))
+        rows.append((found["says"], _signed(found["paper"]), _plus_minus(measured), seeds, *chances, found["verdict"]))
+    headings = ("direction", "paper", "here", "each seed", "p", "p (Holm)", "verdict")
     return Grid(
-        "Directions; p over seeds, corrected over this table by Holm, below 0.05 where shown", headings, tuple(rows)
+        "Directions; p over seeds, corrected over this table by Holm: below 0.05 it is shown", headings, tuple(rows)
     )
 
 
@@ -102,6 +103,10 @@ def _heading(metric: str) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _chance(p: float | None) -> str:
+    return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _signed(value: float | None) -> str:
