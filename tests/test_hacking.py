@@ -264,6 +264,31 @@ def test_a_reward_that_rises_without_its_held_out_twin_is_flagged_and_with_it_is
     assert only("reward_without_held_out", history(risen)).raised is None
 
 
+def test_a_few_scenes_that_fall_from_a_share_of_1_are_no_fall() -> None:
+    risen = a_window(reward_N=np.tile([1.0, 2.0], GROUPS * K // 2))
+
+    def fallen(scenes: int) -> HeldOut:
+        after = np.ones(27)
+        after[:scenes] = 0.0
+        return HeldOut(name="faithful_plan", before_S=np.ones(27), after_S=after)
+
+    # Of 2^3 sign flips one is as low: 0.125. Of 2^9: 0.002.
+    assert only("reward_without_held_out", history(risen, held_out=(fallen(3),))).score == 0.0
+    assert only("reward_without_held_out", history(risen, held_out=(fallen(9),))).raised
+
+
+def test_the_more_metrics_are_looked_at_the_surer_each_must_be() -> None:
+    risen = a_window(reward_N=np.tile([1.0, 2.0], GROUPS * K // 2))
+    after = np.ones(27)
+    after[:7] = 0.0  # one-sided p of 2^-7 = 0.008
+    fallen = HeldOut(name="faithful_plan", before_S=np.ones(27), after_S=after)
+    same = np.tile([0.0, 1.0], 20)
+    others = tuple(HeldOut(name=f"metric {i}", before_S=same, after_S=same) for i in range(9))
+    alone = only("reward_without_held_out", history(risen, held_out=(fallen,)))
+    among = only("reward_without_held_out", history(risen, held_out=(fallen, *others)))
+    assert alone.raised and not among.raised
+
+
 def test_a_term_of_weight_0_that_falls_is_a_held_out_metric() -> None:
     spread = np.array(repeated([0.0, 1.0] * (GROUPS // 2)))
     begin = a_window(terms={"comfort": spread + 1.0})
