@@ -77,17 +77,13 @@ def mounted(names: Sequence[str], width_px: int, height_px: int) -> tuple[Camera
     unknown = [name for name in names if name not in MOUNTS]
     if unknown:
         raise ConfigError(f"cameras: got {unknown}, allowed {list(MOUNTS)}")
-    return tuple(
-        pinhole(name, **vars(MOUNTS[name]), width_px=width_px, height_px=height_px) for name in names
-    )
+    return tuple(pinhole(name, **vars(MOUNTS[name]), width_px=width_px, height_px=height_px) for name in names)
 
 
 def resized(camera: Camera, width_px: int, height_px: int) -> Camera:
     """The camera whose image is scaled to another size, each axis by its own factor."""
     scale_33 = np.diag([width_px / camera.width_px, height_px / camera.height_px, 1.0])
-    return replace(
-        camera, intrinsics_33=scale_33 @ camera.intrinsics_33, width_px=width_px, height_px=height_px
-    )
+    return replace(camera, intrinsics_33=scale_33 @ camera.intrinsics_33, width_px=width_px, height_px=height_px)
 
 
 def project(camera: Camera, points_N3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 OVERSAMPLING = 2
 NEAR_M = 0.3
 """Nothing nearer to the camera is painted."""
+DECIMALS = 4
+"""Of a pixel, to which corners are rounded: the order of additions shall not decide which side of a pixel an edge is."""
+EDGE_ON_PX2 = -1e-3
+"""Likewise, a face that is seen edge-on, such as a roof at the height of the camera, is not seen."""
 
 SKY_HIGH: Colour = (112, 160, 222)
 SKY_LOW: Colour = (196, 214, 232)
@@ -112,11 +116,11 @@ class Painter:
         turns_Q = _turn(pixels_Q42)
         for i, nearest in enumerate(nearest_Q.tolist()):
             if nearest >= NEAR_M:
-                if turns_Q[i] < 0.0:
+                if turns_Q[i] < EDGE_ON_PX2:
                     _fill(draw, pixels_Q42[i], body.colours[i])
             elif (depth_Q4[i] >= NEAR_M).any():
                 piece_N2 = _in_front(seen_Q43[i])
-                if _turn(piece_N2) < 0.0:
+                if _turn(piece_N2) < EDGE_ON_PX2:
                     _fill(draw, piece_N2, body.colours[i])
         self._paint_discs(draw, standing, eye_3, matrix_33)
 
@@ -131,13 +135,14 @@ class Painter:
             least = disc.least_px * OVERSAMPLING
             across, down = (max(disc.radius_m * focal / depth, least) for focal in (focal_x, focal_y))
             u, v = seen[0] / depth - 0.5, seen[1] / depth - 0.5
-            draw.ellipse((u - across, v - down, u + across, v + down), fill=disc.colour)
+            edges = (u - across, v - down, u + across, v + down)
+            draw.ellipse(tuple(round(edge, DECIMALS) for edge in edges), fill=disc.colour)
 
 
 def _fill(draw: ImageDraw, pixels_N2: np.ndarray, colour: Colour) -> None:
     """Fill a polygon; the painter's whole coordinates are at the middle of pixels."""
     if len(pixels_N2) > 2:
-        draw.polygon((pixels_N2 - 0.5).ravel().tolist(), fill=colour)
+        draw.polygon((pixels_N2 - 0.5).round(DECIMALS).ravel().tolist(), fill=colour)
 
 
 def _turn(pixels: np.ndarray) -> np.ndarray:

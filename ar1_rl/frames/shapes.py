@@ -75,4 +75,3 @@ class Body:
 def shaded(colour: Colour, brightness: float) -> Colour:
     """The colour, darker."""
     return (int(colour[0] * brightness), int(colour[1] * brightness), int(colour[2] * brightness))
-

@@ -3,32 +3,33 @@
 Both members have the same road, the same ego history bit for bit and the same route, and their experts drive
 differently. A policy that is given frames, history and route, and no description of the scene, has to look: without
 looking it says the same about both, and is right about one of them at most. `blind_ceiling` is that share.
-
-Scene `2 n` of a split has the cause, scene `2 n + 1` has not.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
 from ...driving.scene import Scene
 from ...errors import ConfigError, SceneError
+from ...frames.config import FramesConfig
+from ...frames.render import render
 from .build import drive_world, to_scene
 from .cited_cause import LEAST_EXPERT_CHANGE_M
 from .counterfactual import with_light, without_element
-from .generate import SPLITS, Split, SyntheticConfig, draw_world
+from .generate import SPLITS, Split, SyntheticConfig, draw_driven, drive_fault
 from .world import World
 
 PREFIX = "synthetic_pairs"
-"""Ids are PREFIX/SPLIT/SEED/NUMBER."""
-MEMBERS = 2
+"""Ids are PREFIX/KIND/SPLIT/SEED/NUMBER: scene `2 n` of a kind has the cause, scene `2 n + 1` has not."""
 ATTEMPTS = 60
+NEWEST = FramesConfig(count=1)
 SEEN_PX = 6
-"""A member must differ from its twin in so many pixels of the newest frames, by `SEEN_STEP` or more in a channel."""
+"""The newest frames of two members differ in so many pixels, by `SEEN_STEP` or more in some channel."""
 SEEN_STEP = 40
 
 
@@ -42,7 +43,7 @@ PAIRED_KINDS: dict[str, Callable[[World], World]] = {
     "red_light": lambda world: with_light(world, _cited(world), "green"),
     "crossing_pedestrian": lambda world: without_element(world, _cited(world)),
     "stop_sign": lambda world: without_element(world, _cited(world)),
-    "parked_car": lambda world: without_element(world, _cited(world)),
+    "lead_slower": lambda world: without_element(world, _cited(world)),
 }
 """Kinds that have a twin: from a world to the one in which its cause is not there."""
 
@@ -51,7 +52,7 @@ DEFAULT_KINDS = ("red_light", "crossing_pedestrian")
 
 @dataclass(frozen=True)
 class ScenePair:
-    """Two scenes of one past: the expert acts on a cause in one, which cannot be seen in the other."""
+    """Two scenes of one past: the expert acts on a cause in one, which is not there in the other."""
 
     with_cause: Scene
     without_cause: Scene
@@ -62,19 +63,94 @@ class ScenePair:
         return self.with_cause, self.without_cause
 
 
-def generate_pair(seed: int, split: Split, number: int, kinds: Sequence[str] = DEFAULT_KINDS) -> ScenePair:
-    """Pair `number` of a split, the same whatever else is generated.
+def generate_pair(kind: str, seed: int, split: Split, number: int) -> ScenePair:
+    """Pair `number` of a kind and split, the same whatever else is generated.
 
     Worlds are drawn until both experts drive well, their drives lie `LEAST_EXPERT_CHANGE_M` apart on average, and the
-    newest frames tell the two apart. Raises ConfigError for a kind without a twin, SceneError where none was found.
+    newest frames of the front cameras tell the two apart. Raises ConfigError for a kind without a twin, a split that
+    does not exist or a negative number, SceneError where no such pair was found.
     """
-    unknown = sorted(set(kinds) - set(PAIRED_KINDS))
-    if unknown or not kinds:
-        raise ConfigError(f"kinds of pairs: got {sorted(kinds)}, allowed {sorted(PAIRED_KINDS)}")
-    if split not in SPLITS or seed < 0 or number < 0:
-        raise ConfigError(f"seed {seed}, split {split!r}, pair {number}: allowed 0 and above, and {SPLITS}")
-    kind = kinds[number % len(kinds)]
+    if kind not in PAIRED_KINDS:
+        raise ConfigError(f"kind of pairs: got {kind!r}, allowed {sorted(PAIRED_KINDS)}")
     config = SyntheticConfig(weights={kind: 1.0})
+    names = [f"{PREFIX}/{kind}/{split}/{seed}/{2 * number + member}" for member in (0, 1)]
     for attempt in range(ATTEMPTS):
-        driven, choice = draw_world([seed, SPLITS.index(split), number, attempt, PAIR_STREAM], kind, config)
-    raise SceneError("unreachable")
+        driven, choice = draw_driven(seed, split, number * ATTEMPTS + attempt, config)
+        twin = drive_world(PAIRED_KINDS[kind](driven.world))
+        if drive_fault(twin, config) is not None:
+            continue
+        cause, none = (to_scene(world, name, choice) for world, name in zip((driven, twin), names, strict=True))
+        if _expert_change_m(cause, none) >= LEAST_EXPERT_CHANGE_M and _pixels_apart(cause, none) >= SEEN_PX:
+            episode = f"{PREFIX}/{kind}/{split}/{seed}/pair_{number}"
+            return ScenePair(replace(cause, episode=episode), replace(none, episode=episode))
+    raise SceneError(f"{names[0]}: no pair of kind {kind!r} that can be told apart in {ATTEMPTS} attempts")
+
+
+def generate_pairs(
+    seed: int, split: Split, count: int, kinds: Sequence[str] = DEFAULT_KINDS, *, start: int = 0
+) -> Iterator[ScenePair]:
+    """Pairs `start` to `start + count - 1` of a split, the kinds in turn."""
+    if not kinds:
+        raise ConfigError(f"kinds of pairs: got none, allowed one or more of {sorted(PAIRED_KINDS)}")
+    for pair in range(start, start + count):
+        yield generate_pair(kinds[pair % len(kinds)], seed, split, pair // len(kinds))
+
+
+def paired_scenes(
+    split: Split, seed: int = 0, count: int = 1000, kinds: Sequence[str] = DEFAULT_KINDS
+) -> Iterator[Scene]:
+    """At most `count` scenes, the members of each pair one after the other, as a source for configs.
+
+    Example: `scenes.source: ar1_rl.scenes.synthetic.pairs:paired_scenes`, `scenes.arguments: {seed: 7}`.
+    """
+    members = (scene for pair in generate_pairs(seed, split, (count + 1) // 2, kinds) for scene in pair.members)
+    return islice(members, count)
+
+
+def twin_of(scene: Scene) -> Scene:
+    """The other member of a scene's pair; SceneError for a scene that is none of a pair."""
+    parts = scene.id.split("/")
+    if len(parts) != 5 or parts[0] != PREFIX or parts[2] not in SPLITS or not (parts[3] + parts[4]).isdigit():
+        raise SceneError(f"scene {scene.id!r} is of no pair; pairs have ids {PREFIX}/KIND/SPLIT/SEED/NUMBER")
+    pair, member = divmod(int(parts[4]), 2)
+    return generate_pair(parts[1], int(parts[3]), SPLITS[SPLITS.index(parts[2])], pair).members[1 - member]
+
+
+def picks_own_expert(poses_BT3: np.ndarray, scene: Scene, twin: Scene) -> np.ndarray:
+    """Whether trajectories [B, 64, 3] lie nearer to the expert of the scene than to that of its twin: bool [B].
+
+    One trajectory cannot do so for both, so a policy that does not look has 1/2 on average over pairs, at most: a
+    trajectory as near to one as to the other is nearer to neither.
+    """
+    assert scene.future_T3 is not None and twin.future_T3 is not None, "synthetic scenes have a future"
+    own_B, other_B = (
+        np.linalg.norm(poses_BT3[..., :2] - future_T3[:, :2], axis=-1).mean(axis=-1)
+        for future_T3 in (scene.future_T3, twin.future_T3)
+    )
+    nearer_B: np.ndarray = own_B < other_B
+    return nearer_B
+
+
+def blind_ceiling(scenes: Sequence[Scene]) -> float:
+    """The largest share of scenes that a policy can get right which sees history and route and nothing else.
+
+    Right is who decides as the reference does. Scenes of equal history and route look the same to such a policy, and
+    its best answer to them is their most frequent one. For whole pairs it is 1/2.
+    """
+    if not scenes:
+        raise ConfigError("blind_ceiling: got no scenes, allowed is one or more")
+    answers: dict[tuple[bytes, str], Counter[object]] = defaultdict(Counter)
+    for scene in scenes:
+        seen = scene.observation.history_T3.tobytes(), scene.observation.route
+        answers[seen][scene.reference.decisions if scene.reference else None] += 1
+    return sum(max(counts.values()) for counts in answers.values()) / len(scenes)
+
+
+def _expert_change_m(scene: Scene, other: Scene) -> float:
+    assert scene.future_T3 is not None and other.future_T3 is not None, "synthetic scenes have a future"
+    return float(np.linalg.norm(scene.future_T3[:, :2] - other.future_T3[:, :2], axis=1).mean())
+
+
+def _pixels_apart(scene: Scene, other: Scene) -> int:
+    one, two = (render(s.observation, s.drivable_area, NEWEST).images_CTHW3.astype(int) for s in (scene, other))
+    return int((np.abs(one - two).max(axis=-1) >= SEEN_STEP).sum())
