@@ -111,7 +111,7 @@ def test_the_road_its_lines_and_what_lies_beside_it():
 
 
 def test_lines_towards_a_neighbour_lane_are_dashed():
-    left = replace(road(), lane_id="left", centerline_N2=road().centerline_N2 + [0.0, 4.0], right_id="lane")
+    left = replace(road(), lane_id="left", centerline_N2=road().centerline_N2 + np.array([0.0, 4.0]), right_id="lane")
     frames = render(seen(lanes=(replace(road(), left_id="left"), left)), None, LARGE)
     # Lanes begin at x = -20, and a dash of 3 m every 9 m: from 7 to 10, the next at 16.
     colours = [pixel(frames, (x, 2.0, 0.0), "front_wide") for x in (8.5, 13.0)]
@@ -176,7 +176,7 @@ def test_signs_stand_beside_the_road_and_cones_and_people_are_seen():
 
 
 def test_a_lane_that_ends_before_its_neighbour_is_closed_by_cones():
-    left = replace(road(), lane_id="left", centerline_N2=road().centerline_N2 + [0.0, 4.0], right_id="lane")
+    left = replace(road(), lane_id="left", centerline_N2=road().centerline_N2 + np.array([0.0, 4.0]), right_id="lane")
     short = replace(road(35.0), left_id="left")
     frames = render(seen(lanes=(short, left)), None, LARGE)
     assert pixel(frames, (30.0 - 0.3, -1.6, 0.3)) == CONE

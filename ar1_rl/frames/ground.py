@@ -74,14 +74,16 @@ def _markings(control: Control, lanes: Sequence[Lane]) -> list[Flat]:
         return [(_rectangle(pose_3, (0.0, STOP_LINE_M), (-half, half)), WHITE_LINE)]
     if control.kind == "crosswalk":
         along = (-CROSSWALK_M / 2, CROSSWALK_M / 2)
-        starts = np.arange(-half, half - STRIPE_M / 2, 2 * STRIPE_M)
+        starts = np.arange(-half, half - STRIPE_M / 2, 2 * STRIPE_M).tolist()
         return [(_rectangle(pose_3, along, (start, start + STRIPE_M)), WHITE_LINE) for start in starts]
     return []
 
 
 def _lines(lane: Lane) -> list[Flat]:
-    """The line to the right: dashed towards a neighbour lane, else solid; to the left, only where there is no
-    neighbour, whose own right line it would be: yellow, as towards oncoming traffic."""
+    """The line to the right, dashed towards a neighbour lane, else solid; and a yellow one to the left.
+
+    Not towards a neighbour lane on the left: that line is the neighbour's right one.
+    """
     half, line = lane.width_m / 2, LINE_WIDTH_M / 2
     ahead_N2 = _ahead(lane.centerline_N2)
     if len(ahead_N2) < 2:

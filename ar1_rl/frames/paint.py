@@ -23,7 +23,7 @@ OVERSAMPLING = 2
 NEAR_M = 0.3
 """Nothing nearer to the camera is painted."""
 DECIMALS = 4
-"""Of a pixel, to which corners are rounded: the order of additions shall not decide which side of a pixel an edge is."""
+"""Of a pixel, to which corners are rounded, so that the order of additions does not decide where an edge is."""
 EDGE_ON_PX2 = -1e-3
 """Likewise, a face that is seen edge-on, such as a roof at the height of the camera, is not seen."""
 
