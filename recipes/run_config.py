@@ -27,7 +27,7 @@ class ScenesConfig(ConfigModel):
 
     source: str = "synthetic"
     """"synthetic", "real_logs" (all formats of logs together), one of them ("argoverse2", "kitti_odometry",
-    "scenarionet", "comma2k19"), or your own by `path/to/file.py:name`."""
+    "scenarionet", "comma2k19", "physical_ai_av"), or your own by `path/to/file.py:name`."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of a source of your own."""
     root: str | None = None

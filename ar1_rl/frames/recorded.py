@@ -12,7 +12,9 @@ from ..driving.camera_frames import CameraFrames
 from ..driving.scene import Frame
 from ..driving.trajectory import DT_S
 from ..errors import SceneError
+from ..scenes.log_frames import parse_video_frame
 from .config import FramesConfig
+from .video import read_video
 
 OLDEST_S = 1.5 * DT_S
 """A frame may be so much older than the tick for which it is taken."""
@@ -30,28 +32,51 @@ def recorded_frames(frames: Sequence[Frame], config: FramesConfig, told: str) ->
         raise SceneError(f"{told}: no frames of {missing}, there are cameras {list(by_camera)}; set `cameras` to these")
     picked = [[_newest(by_camera[name], time_s, told) for time_s in config.times_s_T] for name in names]
     size = config.width_px, config.height_px
+    pictures = decode([frame for row in picked for frame in row], *size, told)
     return CameraFrames(
         cameras=tuple(resized(row[-1].camera, *size) for row in picked),
         times_s_T=config.times_s_T,
-        images_CTHW3=np.stack([[decode(frame, *size, told) for frame in row] for row in picked]),
+        images_CTHW3=pictures.reshape(len(names), config.count, config.height_px, config.width_px, 3),
     )
 
 
-def decode(frame: Frame, width_px: int, height_px: int, told: str) -> np.ndarray:
-    """One image [H, W, 3] uint8 in a size; SceneError where its file cannot be read or its size is not the camera's."""
+def decode(frames: Sequence[Frame], width_px: int, height_px: int, told: str) -> np.ndarray:
+    """Images [n, H, W, 3] uint8 in a size; those of one video are decoded in one go.
+
+    Raises SceneError where a file cannot be read or its size is not the camera's.
+    """
+    pictures: dict[str, np.ndarray] = {}
+    videos: dict[tuple[Path, str], dict[int, Frame]] = {}
+    for frame in frames:
+        place = parse_video_frame(frame.path)
+        if place is None:
+            pictures[frame.path] = _scaled(frame, _read(frame, told), width_px, height_px, told)
+        else:
+            videos.setdefault(place[:2], {})[place[2]] = frame
+    for (archive, member), wanted in videos.items():
+        for number, picture_HW3 in read_video(archive, member, sorted(wanted), told):
+            frame = wanted[number]
+            pictures[frame.path] = _scaled(frame, picture_HW3, width_px, height_px, told)
+    return np.stack([pictures[frame.path] for frame in frames])
+
+
+def _read(frame: Frame, told: str) -> np.ndarray:
     from PIL import Image
 
     try:
         with Image.open(Path(frame.path)) as image:
-            if image.size != (frame.camera.width_px, frame.camera.height_px):
-                raise SceneError(
-                    f"{told}: image {frame.path} has {image.size} pixels, its calibration is for "
-                    f"{(frame.camera.width_px, frame.camera.height_px)}"
-                )
-            scaled = image.convert("RGB").resize((width_px, height_px), Image.Resampling.BOX)
+            return np.asarray(image.convert("RGB"))
     except OSError as error:
         raise SceneError(f"{told}: image {frame.path}: {error.strerror or error}") from error
-    return np.asarray(scaled)
+
+
+def _scaled(frame: Frame, picture_HW3: np.ndarray, width_px: int, height_px: int, told: str) -> np.ndarray:
+    from PIL import Image
+
+    got, calibrated = picture_HW3.shape[1::-1], (frame.camera.width_px, frame.camera.height_px)
+    if got != calibrated:
+        raise SceneError(f"{told}: image {frame.path} has {got} pixels, its calibration is for {calibrated}")
+    return np.asarray(Image.fromarray(picture_HW3).resize((width_px, height_px), Image.Resampling.BOX))
 
 
 def _newest(frames: Sequence[Frame], time_s: float, told: str) -> Frame:

@@ -18,7 +18,7 @@ from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.plugins import is_spec, load_object
 
-from . import argoverse2, comma2k19, kitti_odometry, scenarionet
+from . import argoverse2, comma2k19, kitti_odometry, physical_ai_av, scenarionet
 from .log_scenes import NO_TRACE, LogFolder
 from .logs import SPLITS, LogSource
 from .own import WHAT, stream_own_scenes
@@ -31,6 +31,7 @@ LOG_SOURCES: dict[str, LogSource] = {
     "kitti_odometry": kitti_odometry.SOURCE,
     "scenarionet": scenarionet.SOURCE,
     "comma2k19": comma2k19.SOURCE,
+    "physical_ai_av": physical_ai_av.SOURCE,
 }
 
 SOURCES = ("synthetic", "real_logs", *LOG_SOURCES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from ar1_rl.driving.trajectory import DT_S, HISTORY_STEPS
 from ar1_rl.errors import SceneError
 
 _TOLERANCE_S = 1e-6
+
+IN_ARCHIVE, NUMBERED = "::", "#"
+"""In the path of a frame: what comes before the member of an archive, and before the number of a picture."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,3 +55,15 @@ def frames_up_to(cameras: Sequence[LogCamera], t0_s: float) -> tuple[Frame, ...]
             for i in chosen
         ]
     return tuple(frames)
+
+
+def video_frame(archive: Path, member: str, number: int) -> str:
+    """The path of a frame that is one picture of a video in a zip archive."""
+    return f"{archive}{IN_ARCHIVE}{member}{NUMBERED}{number}"
+
+
+def parse_video_frame(path: str) -> tuple[Path, str, int] | None:
+    """Archive, member and number of such a path; None for the path of an image file."""
+    archive, inside, rest = path.partition(IN_ARCHIVE)
+    member, numbered, number = rest.rpartition(NUMBERED)
+    return (Path(archive), member, int(number)) if inside and numbered and number.isdigit() else None
