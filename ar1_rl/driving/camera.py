@@ -101,7 +101,7 @@ def project(camera: Camera, points_N3: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def inside_image(camera: Camera, pixels_N2: np.ndarray) -> np.ndarray:
     """Whether pixels [N, 2] lie in the image: bool [N]; NaN does not."""
     size_2 = np.array([camera.width_px, camera.height_px])
-    inside_N: np.ndarray = ((pixels_N2 >= 0.0) & (pixels_N2 < size_2)).all(axis=1)
+    inside_N: np.ndarray = np.logical_and.reduce((pixels_N2 >= 0.0) & (pixels_N2 < size_2), axis=1)
     return inside_N
 
 
