@@ -191,12 +191,13 @@ def test_near_things_hide_far_ones():
 
 
 def test_the_world_is_seen_from_where_the_ego_was():
-    """At 10 m/s the ego was 3 m further back 0.3 s before t0."""
+    """At 30 m/s the ego was 9 m further back 0.3 s before t0."""
     sign = Control(control_id="s", kind="stop_sign", position_2=np.array([30.0, 0.0]), lane_id="lane")
-    frames = render(seen(controls=[sign], speed=10.0), None, LARGE)
+    frames = render(seen(controls=[sign], speed=30.0), None, LARGE)
     side, height = -2.0 - SIGN_BESIDE_ROAD_M, STOP_SIGN_HEIGHT_M
     assert pixel(frames, (30.0, side, height), frame=3) == STOP_SIGN
-    assert pixel(frames, (33.0, side, height), frame=0) == STOP_SIGN
+    assert pixel(frames, (39.0, side, height), frame=0) == STOP_SIGN
+    assert pixel(frames, (30.0, side, height), frame=0) != STOP_SIGN
     still = render(seen(controls=[sign]), None, LARGE)
     assert (still.images_CTHW3[:, 0] == still.images_CTHW3[:, 3]).all()
 
