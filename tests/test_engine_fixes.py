@@ -27,7 +27,7 @@ def test_as_many_runs_as_images_or_the_prompt_is_refused(images: int, places: in
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(("name", "version"), [("trl", "1.17.0"), ("vllm", "0.32.0"), ("vllm", "0.21.9")])
+@pytest.mark.parametrize(("name", "version"), [("trl", "1.17.0"), ("vllm", "0.32.0"), ("vllm", "0.30.9")])
 def test_other_versions_than_those_tested_are_warned_of(
     monkeypatch: pytest.MonkeyPatch, name: str, version: str
 ) -> None:
