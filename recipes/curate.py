@@ -81,7 +81,9 @@ def score_scenes(
         repeated, numbers, run_seed=config.seed, step=CURATION_STEP, progress=lambda count: stop.check()
     )
     likelihoods = policy.engine.logprobs(
-        [r.prompt_token_ids for r in rollouts], [r.completion.token_ids for r in rollouts]
+        [r.prompt_token_ids for r in rollouts],
+        [r.completion.token_ids for r in rollouts],
+        images=[r.images for r in rollouts],
     )
     mixed, _ = reward.grade([r.completion for r in rollouts], repeated)
     return [

@@ -155,6 +155,7 @@ def evaluate_chunk(
         [r.prompt_token_ids for r in rollouts],
         [r.completion.token_ids for r in rollouts],
         lambda count: job.mark(f"evaluation {job.label}, likelihoods"),
+        [r.images for r in rollouts],
     )
     likelihood_SK = np.array([sum(row) for row in likelihoods]).reshape(-1, k)
     job.mark(f"evaluation {job.label}, grading")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ar1_rl.policy.config import PolicyConfig, codec_by_name
+from ar1_rl.policy.loading import load_reader
 from rollouts.config import SamplingConfig
 from rollouts.dialogue import Dialogue
 from rollouts.engine import Engine
@@ -18,8 +19,6 @@ def open_policy(
     folder: Path, policy: PolicyConfig, rollouts: RolloutsConfig, sampling: SamplingConfig, version: str
 ) -> Policy:
     """The policy whose weights and tokenizer lie in `folder`; `version` names it in every rollout record."""
-    from transformers import AutoTokenizer
-
     path = str(folder)
     engine: Engine
     if rollouts.engine == "vllm":
@@ -30,5 +29,6 @@ def open_policy(
         from rollouts import sequential
 
         engine = sequential.open_engine(path, rollouts, policy.dtype)
-    dialogue = Dialogue.of(AutoTokenizer.from_pretrained(path), codec_by_name(policy.codec), prompt_builder(rollouts))
+    tokenizer, processor = load_reader(path)
+    dialogue = Dialogue.of(tokenizer, codec_by_name(policy.codec), prompt_builder(rollouts), processor)
     return Policy(engine=engine, dialogue=dialogue, sampling=sampling, version=version)

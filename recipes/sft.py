@@ -134,16 +134,13 @@ def _remove(checkpoints: Path, ranks: Ranks) -> None:
 def _starting_point(
     config: RunConfig, examples: Sequence[Example], codec: TrajectoryCodec
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    if config.policy.path is not None:
-        from ar1_rl.policy.pretrained import prepare
-
-        return prepare(config.policy.path, config.policy.dtype, codec)
-    from ar1_rl.policy.tiny import build_model, build_tokenizer
+    from ar1_rl.policy.loading import start_policy
     from rollouts.describe import VOCABULARY
 
     traces = (example.trace.text for example in examples)
-    tokenizer = build_tokenizer(chain([" ".join(VOCABULARY)], traces, _words_of_own_prompts(config, examples)), codec)
-    return build_model(tokenizer, config.policy.tiny, config.seed), tokenizer
+    words = chain([" ".join(VOCABULARY)], traces, _words_of_own_prompts(config, examples))
+    started = start_policy(config.policy, words, codec, config.seed)
+    return started.model, started.tokenizer
 
 
 def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Iterator[str]:

@@ -44,6 +44,19 @@ class PromptConfig(ConfigModel):
         return self
 
 
+class FramesLayout(ConfigModel):
+    """How frames are put into a prompt: Alpamayo 1.5's layout; Alpamayo-R1's has neither names nor numbers."""
+
+    camera_names: bool = True
+    """The name of a camera before its frames."""
+    frame_numbers: bool = True
+    """The number of each frame of a camera before it, from old to new."""
+    system: str = "You are a driving assistant that drives safely and accurately."
+    """Empty: no system message."""
+    instruction: str = "Reason about the causes of what to do next, then write the future trajectory."
+    """After the frames and the history."""
+
+
 class EngineConfig(ConfigModel):
     """Which engine samples, and what it may use."""
 

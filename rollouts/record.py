@@ -8,6 +8,8 @@ from typing import Any
 
 from ar1_rl.driving import Completion
 
+from .engine import Images
+
 ROLLOUT_SCHEMA_VERSION = 1
 
 
@@ -29,6 +31,8 @@ class Rollout:
     completion: Completion
     logprobs: tuple[float, ...]
     """Per completion token, under the distribution it was drawn from."""
+    images: Images = ()
+    """What the policy was shown, by reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
