@@ -10,7 +10,6 @@ from rollouts.config import SamplingConfig
 from rollouts.dialogue import Dialogue
 from rollouts.engine import Engine
 from rollouts.policy import Policy
-from rollouts.prompts import prompt_builder
 
 from .run_config import RolloutsConfig
 
@@ -30,5 +29,5 @@ def open_policy(
 
         engine = sequential.open_engine(path, rollouts, policy.dtype)
     tokenizer, processor = load_reader(path)
-    dialogue = Dialogue.of(tokenizer, codec_by_name(policy.codec), prompt_builder(rollouts), processor)
+    dialogue = Dialogue.configured(tokenizer, codec_by_name(policy.codec), rollouts, processor)
     return Policy(engine=engine, dialogue=dialogue, sampling=sampling, version=version)

@@ -140,6 +140,20 @@ class RunConfig(ConfigModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _eyes_have_something_to_see(self) -> RunConfig:
+        shown = self.rollouts.frames is not None
+        if shown and self.policy.path is None and self.policy.vision is None:
+            raise ValueError("rollouts.frames: a tiny policy without policy.vision cannot see; set both or neither")
+        if self.policy.vision is not None and not shown and self.rollouts.prompt is None:
+            raise ValueError(
+                "policy.vision: the policy sees and is shown nothing; set rollouts.frames ({}: as Alpamayo-R1 has "
+                "them), or rollouts.prompt, a prompt builder of your own that gives images"
+            )
+        if shown and self.rollouts.server is not None:
+            raise ValueError("rollouts.frames: a server's completions take no images; unset rollouts.server")
+        return self
+
     @field_validator("rewards")
     @classmethod
     def _rewards_can_train(cls, rewards: MixConfig) -> MixConfig:

@@ -15,6 +15,7 @@ from ar1_rl.driving import (
     FUTURE_START,
     Completion,
     Observation,
+    Scene,
     TokenLayout,
     TrajectoryCodec,
     parse_completions,
@@ -23,11 +24,14 @@ from ar1_rl.driving import (
 from ar1_rl.errors import ConfigError
 from ar1_rl.policy.vocabulary import token_layout
 
+from .config import PromptConfig
 from .engine import Images
-from .prompts import Message, PromptBuilder, text_prompt
+from .prompts import Message, PromptBuilder, prompt_builder, text_prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
+
+    from .vision.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Dialogue:
     layout: TokenLayout
     build_prompt: PromptBuilder = text_prompt
     processor: ProcessorMixin | None = None
+    sight: Sight | None = None
+    """Frames of scenes in the place of `build_prompt`, which knows observations only."""
 
     @classmethod
     def of(
@@ -58,14 +64,51 @@ class Dialogue:
         codec: TrajectoryCodec,
         build_prompt: PromptBuilder = text_prompt,
         processor: ProcessorMixin | None = None,
+        sight: Sight | None = None,
     ) -> Dialogue:
         """The dialogue of a tokenizer that has the policy tokens; ConfigError if it lacks them."""
-        layout = token_layout(tokenizer, codec)
-        return cls(tokenizer=tokenizer, codec=codec, layout=layout, build_prompt=build_prompt, processor=processor)
+        return cls(tokenizer, codec, token_layout(tokenizer, codec), build_prompt, processor, sight)
+
+    @classmethod
+    def configured(
+        cls,
+        tokenizer: PreTrainedTokenizerBase,
+        codec: TrajectoryCodec,
+        config: PromptConfig,
+        processor: ProcessorMixin | None = None,
+    ) -> Dialogue:
+        """The dialogue that a config asks for: the scene in words, in frames, or in a prompt of the user's own.
+
+        ConfigError for frames and a policy that cannot see.
+        """
+        if config.frames is None:
+            return cls.of(tokenizer, codec, prompt_builder(config), processor)
+        if processor is None:
+            raise ConfigError(
+                "rollouts.frames: the policy cannot see; unset it, or take a policy with a vision encoder "
+                "(policy.vision, or a vision-language model at policy.path)"
+            )
+        from .vision.sight import Sight
+
+        return cls.of(tokenizer, codec, processor=processor, sight=Sight.of(config.frames))
+
+    def ask_about(self, scenes: Sequence[Scene]) -> list[Prompt]:
+        """The prompt of each scene, frames and all."""
+        return self._asked(self.prompts_about(scenes))
+
+    def prompts_about(self, scenes: Sequence[Scene]) -> list[list[Message]]:
+        """Chat messages of each scene, of which the policy is shown what was known at t0."""
+        observations = [scene.observation for scene in scenes]
+        if self.sight is None:
+            return self.prompts(observations)
+        histories = self._histories(observations)
+        return [self.sight.messages(scene, text) for scene, text in zip(scenes, histories, strict=True)]
 
     def ask(self, observations: Sequence[Observation]) -> list[Prompt]:
         """The prompt of each observation, images and all; ConfigError for images and a policy that cannot see."""
-        messages = self.prompts(observations)
+        return self._asked(self.prompts(observations))
+
+    def _asked(self, messages: Sequence[Sequence[Message]]) -> list[Prompt]:
         texts = [self.prompt_text(m) for m in messages]
         images = [images_of(m) for m in messages]
         if not any(images):
@@ -75,10 +118,15 @@ class Dialogue:
         ]
 
     def prompts(self, observations: Sequence[Observation]) -> list[list[Message]]:
-        """Chat messages of each observation."""
-        histories = self.codec.encode_history(np.stack([o.history_T3 for o in observations]))
-        texts = [self.codec.to_text(tokens) for tokens in histories]
-        return [self.build_prompt(o, text) for o, text in zip(observations, texts, strict=True)]
+        """Chat messages of each observation; ConfigError where the policy is shown frames, which belong to scenes."""
+        if self.sight is not None:
+            raise ConfigError("this policy is shown the frames of scenes: ask about scenes, not observations")
+        histories = self._histories(observations)
+        return [self.build_prompt(o, text) for o, text in zip(observations, histories, strict=True)]
+
+    def _histories(self, observations: Sequence[Observation]) -> list[str]:
+        tokens = self.codec.encode_history(np.stack([o.history_T3 for o in observations]))
+        return [self.codec.to_text(row) for row in tokens]
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The prompt as the chat template writes it, ready for the policy to go on."""
@@ -131,6 +179,17 @@ def text_of(content: str | Sequence[dict[str, Any]]) -> str:
     if isinstance(content, str):
         return content
     return "".join(part["text"] for part in content if part["type"] == "text")
+
+
+def without_images(messages: Sequence[Message]) -> list[Message]:
+    """The same conversation with the places of its images, and no image in them."""
+
+    def bare(content: str | Sequence[dict[str, Any]]) -> str | list[dict[str, Any]]:
+        if isinstance(content, str):
+            return content
+        return [{"type": "image"} if part["type"] == "image" else part for part in content]
+
+    return [{**message, "content": bare(message["content"])} for message in messages]
 
 
 def images_of(messages: Sequence[Message]) -> Images:

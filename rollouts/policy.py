@@ -58,8 +58,8 @@ class Policy:
         listener: Listener | None = None,
     ) -> list[Rollout]:
         """One recorded rollout for each (scene, sample number) pair; `listener` is told of each as it comes."""
-        unique = {scene.id: scene for scene in scenes}
-        asked = self.dialogue.ask([scene.observation for scene in unique.values()])
+        unique, sight = {scene.id: scene for scene in scenes}, self.dialogue.sight
+        asked = self.dialogue.ask_about(list(unique.values()))
         prompts = dict(zip(unique, asked, strict=True))
         seeds = [request_seed(run_seed, step, s.id, k) for s, k in zip(scenes, samples, strict=True)]
         requests = [request_for(prompts[scene.id], seed) for scene, seed in zip(scenes, seeds, strict=True)]
@@ -83,6 +83,7 @@ class Policy:
                 completion=completion,
                 logprobs=sample.logprobs,
                 images=prompts[scene.id].images,
+                frames=None if sight is None else sight.frames,
             )
             for scene, number, seed, sample, completion in zip(scenes, samples, seeds, drawn, parsed, strict=True)
         ]
