@@ -33,10 +33,8 @@ def export(source: Path, target: Path) -> Path:
 
     run = _run_of(folder)
     dtype = "auto" if run is None else _config(run)["policy"]["dtype"]
-    if (folder / ADAPTER).exists():
-        model = _merged(folder, run, dtype)
-    else:
-        model = load_policy(str(folder), dtype).model
+    adapter = (folder / ADAPTER).exists()
+    model = _merged(folder, run, dtype) if adapter else load_policy(str(folder), dtype).model
     partial = target.with_name(target.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+from pydantic import Field, field_validator
 
+from ...config import ConfigModel
 from ...driving.scene import Scene
 from ...errors import ConfigError, SceneError
 from ...frames.config import FramesConfig
@@ -21,7 +23,7 @@ from ...frames.render import render
 from .build import drive_world, to_scene
 from .cited_cause import LEAST_EXPERT_CHANGE_M
 from .counterfactual import with_light, without_element
-from .generate import SPLITS, Split, SyntheticConfig, draw_driven, drive_fault
+from .generate import SPLITS, Split, SyntheticConfig, draw_driven, drive_fault, generate_scenes
 from .world import World
 
 PREFIX = "synthetic_pairs"
@@ -31,6 +33,7 @@ NEWEST = FramesConfig(count=1)
 SEEN_PX = 6
 """The newest frames of two members differ in so many pixels, by `SEEN_STEP` or more in some channel."""
 SEEN_STEP = 40
+ROUNDING = 1e-9
 
 
 def _cited(world: World) -> str:
@@ -107,13 +110,61 @@ def paired_scenes(
     return islice(members, count)
 
 
+class PairsConfig(ConfigModel):
+    """Scenes in pairs, with ordinary scenes among them."""
+
+    kinds: tuple[str, ...] = Field(DEFAULT_KINDS, strict=False, min_length=1)
+    share: float = Field(0.5, gt=0.0, le=1.0)
+    """Of the scenes, in pairs; the others are ordinary synthetic ones."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _kinds_have_twins(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [kind for kind in kinds if kind not in PAIRED_KINDS]:
+            raise ValueError(f"got {unknown}, allowed {sorted(PAIRED_KINDS)}")
+        return kinds
+
+
+def mixed_scenes(seed: int, split: Split, count: int, config: PairsConfig | None = None) -> Iterator[Scene]:
+    """`count` scenes of a split: both members of a pair, one after the other, as soon as their share is due.
+
+    No pair is cut in two: where one scene is left, it is an ordinary one.
+    """
+    config = config or PairsConfig()
+    paired = ordinary = 0
+    while paired + ordinary < count:
+        room = count - paired - ordinary
+        if room > 1 and paired + 2 <= config.share * (paired + ordinary + 2) + ROUNDING:
+            (pair,) = generate_pairs(seed, split, 1, config.kinds, start=paired // 2)
+            yield from pair.members
+            paired += 2
+        else:
+            yield from generate_scenes(seed, split, 1, start=ordinary)
+            ordinary += 1
+
+
 def twin_of(scene: Scene) -> Scene:
     """The other member of a scene's pair; SceneError for a scene that is none of a pair."""
-    parts = scene.id.split("/")
+    kind, seed, split, number = _named(scene.id)
+    return generate_pair(kind, seed, split, number // 2).members[1 - number % 2]
+
+
+def paired_scene(identity: str) -> Scene:
+    """The scene of that id, made again; SceneError for an id of no pair."""
+    kind, seed, split, number = _named(identity)
+    return generate_pair(kind, seed, split, number // 2).members[number % 2]
+
+
+def is_paired(identity: str) -> bool:
+    """Whether that is the id of a member of a pair."""
+    return identity.startswith(f"{PREFIX}/")
+
+
+def _named(identity: str) -> tuple[str, int, Split, int]:
+    parts = identity.split("/")
     if len(parts) != 5 or parts[0] != PREFIX or parts[2] not in SPLITS or not (parts[3] + parts[4]).isdigit():
-        raise SceneError(f"scene {scene.id!r} is of no pair; pairs have ids {PREFIX}/KIND/SPLIT/SEED/NUMBER")
-    pair, member = divmod(int(parts[4]), 2)
-    return generate_pair(parts[1], int(parts[3]), SPLITS[SPLITS.index(parts[2])], pair).members[1 - member]
+        raise SceneError(f"scene {identity!r} is of no pair; pairs have ids {PREFIX}/KIND/SPLIT/SEED/NUMBER")
+    return parts[1], int(parts[3]), SPLITS[SPLITS.index(parts[2])], int(parts[4])
 
 
 def picks_own_expert(poses_BT3: np.ndarray, scene: Scene, twin: Scene) -> np.ndarray:
