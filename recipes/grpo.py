@@ -24,6 +24,7 @@ from rollouts.policy import Policy
 from rollouts.record import Rollout
 from rollouts.store import RolloutStore, rollout_row
 
+from .agreement import agreement_callback
 from .cautions import cautions
 from .checkpoints import Part, checkpoint_callback, step_of
 from .evaluate import score_columns
@@ -117,7 +118,7 @@ class PolicyTraining:
 
         self.config, self.folder, self.console = config, folder, console
         for caution in cautions(config):
-            console.print(f"Warning: {caution}", style="yellow", markup=False)
+            self._warn(caution)
         self.times = StepTimes()
         self.live: LiveTraining | None = None
         """While training."""
@@ -162,6 +163,9 @@ class PolicyTraining:
         self.engine = self._engine()
         self.loop.policy = self.policy(config.rollouts, "step-0")
 
+    def _warn(self, told: str) -> None:
+        self.console.print(f"Warning: {told}", style="yellow", markup=False)
+
     def policy(self, sampling: SamplingConfig, version: str) -> Policy:
         """The weights of the trainer as a policy that draws with `sampling`; call after `sync`."""
         return Policy(engine=self.engine, dialogue=self.dialogue, sampling=sampling, version=version)
@@ -200,6 +204,7 @@ class PolicyTraining:
                 self.times.callback(),
                 step_callback("grpo", self.folder, live, stop, window=window, more=self.times.take),
                 failure_callback(self.failures, window),
+                agreement_callback(self.config, self._warn),
                 checkpoint_callback("grpo", parts, self.folder.ranks, resume_from),
                 validation_callback(self, validation, best),
             ):

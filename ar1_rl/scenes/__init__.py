@@ -60,8 +60,9 @@ def load_scenes(
 
     Args:
         source_name: "synthetic", "synthetic_pairs" (`synthetic.pairs.mixed_scenes`), one log format by name,
-            "real_logs" for all formats found beneath `root`, or a source of one's own by `path/to/file.py:name` or `package.module:name`: a callable `(split) -> scenes`, or a
-            `LogSource`, of which windows, splits and reference traces are made as of the built-in formats.
+            "real_logs" for all formats found beneath `root`, or a source of one's own by `path/to/file.py:name` or
+            `package.module:name`: a callable `(split) -> scenes`, or a `LogSource`, of which windows, splits and
+            reference traces are made as of the built-in formats.
         root: folder with real logs; default $AR1_RL_DATA, else ../shared/data.
         split: "train", "validation", "test" or, of real logs, "all"; see `split_logs`.
         stride_s: time between the windows of a log [s].

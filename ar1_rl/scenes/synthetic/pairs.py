@@ -20,7 +20,7 @@ from ...driving.scene import Scene
 from ...errors import ConfigError, SceneError
 from ...frames.config import FramesConfig
 from ...frames.render import render
-from .build import drive_world, to_scene
+from .build import DrivenWorld, drive_world, to_scene
 from .cited_cause import LEAST_EXPERT_CHANGE_M
 from .counterfactual import with_light, without_element
 from .generate import SPLITS, Split, SyntheticConfig, draw_driven, drive_fault, generate_scenes
@@ -67,7 +67,21 @@ class ScenePair:
 
 
 def generate_pair(kind: str, seed: int, split: Split, number: int) -> ScenePair:
-    """Pair `number` of a kind and split, the same whatever else is generated.
+    """Pair `number` of a kind and split, the same whatever else is generated; errors as of `driven_pair`."""
+    return driven_pair(kind, seed, split, number).scenes
+
+
+@dataclass(frozen=True, eq=False)
+class DrivenPair:
+    """A pair with the driven worlds behind it, and the number that picks its sentences."""
+
+    scenes: ScenePair
+    worlds: tuple[DrivenWorld, DrivenWorld]
+    choice: int
+
+
+def driven_pair(kind: str, seed: int, split: Split, number: int) -> DrivenPair:
+    """Pair `number` of a kind and split with its worlds.
 
     Worlds are drawn until both experts drive well, their drives lie `LEAST_EXPERT_CHANGE_M` apart on average, and the
     newest frames of the front cameras tell the two apart. Raises ConfigError for a kind without a twin, a split that
@@ -85,7 +99,8 @@ def generate_pair(kind: str, seed: int, split: Split, number: int) -> ScenePair:
         cause, none = (to_scene(world, name, choice) for world, name in zip((driven, twin), names, strict=True))
         if _expert_change_m(cause, none) >= LEAST_EXPERT_CHANGE_M and _pixels_apart(cause, none) >= SEEN_PX:
             episode = f"{PREFIX}/{kind}/{split}/{seed}/pair_{number}"
-            return ScenePair(replace(cause, episode=episode), replace(none, episode=episode))
+            scenes = ScenePair(replace(cause, episode=episode), replace(none, episode=episode))
+            return DrivenPair(scenes, (driven, twin), choice)
     raise SceneError(f"{names[0]}: no pair of kind {kind!r} that can be told apart in {ATTEMPTS} attempts")
 
 
@@ -153,6 +168,13 @@ def paired_scene(identity: str) -> Scene:
     """The scene of that id, made again; SceneError for an id of no pair."""
     kind, seed, split, number = _named(identity)
     return generate_pair(kind, seed, split, number // 2).members[number % 2]
+
+
+def paired_world(identity: str) -> tuple[DrivenWorld, int]:
+    """The driven world of the scene of that id, and the number that picks its sentence."""
+    kind, seed, split, number = _named(identity)
+    pair = driven_pair(kind, seed, split, number // 2)
+    return pair.worlds[number % 2], pair.choice
 
 
 def is_paired(identity: str) -> bool:
