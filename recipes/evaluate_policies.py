@@ -261,6 +261,7 @@ def _evaluated(
             label=subject.label,
             choose_by=choose_by,
             faithfulness_scenes=settings.eval.faithfulness_scenes,
+            looking_scenes=settings.eval.looking_scenes,
         )
         source: SceneSource = spec.stream
         evaluate(job, source, spec.count, folder, console, stop)

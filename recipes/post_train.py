@@ -196,6 +196,7 @@ def _evaluate(
         label=label,
         choose_by=None if config.eval.best_by is None else config.eval.best_by.build(),
         faithfulness_scenes=-(-config.eval.faithfulness_scenes // ranks.count),
+        looking_scenes=-(-config.eval.looking_scenes // ranks.count),
         mark=ranks.mark,
     )
     if not folder.finished:

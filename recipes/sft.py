@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -26,7 +27,7 @@ from .epoch_order import EpochOrder
 from .ranks import Ranks
 from .run_config import RunConfig
 from .run_folder import RunFolder
-from .sft_images import PLACE, ImageArrays, ImageCollator, as_arrays
+from .sft_images import LENGTH, PLACE, ImageArrays, ImageCollator, as_arrays
 from .spool import Spool
 from .stopping import StopFlag
 from .training import device_arguments, save_whole, silence, step_callback
@@ -184,6 +185,7 @@ def taught_rows(
 
     taught: Spool[tuple[np.ndarray, np.ndarray]] = Spool(folder)
     images: Spool[ImageArrays] = Spool(folder)
+    lengths = array("q")
     with progress(console, "SFT traces to tokens", len(examples)) as bar:
         for start in range(0, len(examples), TOKENS_AT_ONCE):
             mark("SFT, traces to tokens")
@@ -197,14 +199,15 @@ def taught_rows(
             for prompt, completion in zip(prompts, completions, strict=True):
                 taught.append((np.array(prompt.token_ids, dtype=np.int32), np.array(completion, dtype=np.int32)))
                 images.append(as_arrays(prompt.images))
+                lengths.append(len(prompt.token_ids) + len(completion))
             bar.advance(len(batch))
 
     def rows(columns: dict[str, list[int]]) -> dict[str, list[Any]]:
-        pairs = [taught[place] for place in columns["place"]]
+        pairs = [taught[place] for place in columns[PLACE]]
         return {
-            PLACE: columns["place"],
+            **columns,
             "input_ids": [[*prompt.tolist(), *completion.tolist()] for prompt, completion in pairs],
             "labels": [[NOT_TAUGHT] * len(prompt) + completion.tolist() for prompt, completion in pairs],
         }
 
-    return Dataset.from_dict({"place": range(len(taught))}).with_transform(rows), images
+    return Dataset.from_dict({PLACE: range(len(taught)), LENGTH: list(lengths)}).with_transform(rows), images

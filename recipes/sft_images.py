@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PLACE = "place"
 """Column of a row's number among the images."""
 
+LENGTH = "length"
+"""Column of its number of tokens, by which batches are grouped; Hugging Face's name."""
+
 ImageArrays = tuple[np.ndarray, ...]
 """Images [H, W, 3] uint8 of a prompt, in their order."""
 
@@ -41,7 +44,9 @@ class ImageCollator:
 
         from rollouts.sequential import model_inputs
 
-        batch = self._texts([{name: value for name, value in row.items() if name != PLACE} for row in rows])
+        batch = self._texts(
+            [{name: value for name, value in row.items() if name not in (PLACE, LENGTH)} for row in rows]
+        )
         shown = [[Image.fromarray(image) for image in self._images[row[PLACE]]] for row in rows]
         if any(shown):
             batch |= model_inputs(self._processor, shown, batch["input_ids"])

@@ -25,7 +25,7 @@ LARGEST_LOG_RATIO = 700.0
 def ratio_metrics(log_ratios_BT: np.ndarray, level: Level, low: float | None, high: float | None) -> dict[str, float]:
     """The mean difference, `sampling/ratio/<token|sequence>/<quantile>`, and `sampling/ratio/masked_share`.
 
-        `log_ratios_BT` is log pi_trainer - log pi_engine of the drawn tokens, NaN past the end of a completion. Masked (or
+    `log_ratios_BT` is log pi_trainer - log pi_engine of the drawn tokens, NaN past the end of a completion. Masked (or
     truncated, as the correction is set) are those outside `low` to `high`; None is no bound.
     """
     log_ratios = {"token": log_ratios_BT[~np.isnan(log_ratios_BT)], "sequence": np.nansum(log_ratios_BT, axis=1)}
