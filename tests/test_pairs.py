@@ -11,7 +11,7 @@ import pytest
 from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.frames import frames_of
-from ar1_rl.scenes import load_scenes
+from ar1_rl.scenes import load_scenes, stream_scenes
 from ar1_rl.scenes.synthetic import generate_scenes, without_cited_cause
 from ar1_rl.scenes.synthetic.cited_cause import LEAST_EXPERT_CHANGE_M
 from ar1_rl.scenes.synthetic.pairs import (
@@ -19,10 +19,14 @@ from ar1_rl.scenes.synthetic.pairs import (
     PAIRED_KINDS,
     SEEN_PX,
     SEEN_STEP,
+    PairsConfig,
     ScenePair,
     blind_ceiling,
     generate_pair,
     generate_pairs,
+    is_paired,
+    mixed_scenes,
+    paired_scene,
     paired_scenes,
     picks_own_expert,
     twin_of,
@@ -149,3 +153,53 @@ def test_bad_calls_say_what_is_allowed():
 
 def test_a_paired_scene_has_no_counterfactual_of_the_ordinary_kind(pairs):
     assert without_cited_cause(pairs[0].with_cause) is None
+
+
+# pairs among ordinary scenes
+
+
+def places(share: float, count: int) -> str:
+    """P for a member of a pair, O for an ordinary scene."""
+    scenes = mixed_scenes(0, "train", count, PairsConfig(share=share, kinds=("lead_slower",)))
+    return "".join("P" if is_paired(scene.id) else "O" for scene in scenes)
+
+
+def test_pairs_come_whole_and_as_soon_as_their_share_is_due() -> None:
+    assert places(0.5, 8) == "OOPPOOPP"
+    assert places(1.0, 5) == "PPPPO", "no pair is cut in two"
+    assert places(0.25, 8) == "OOOOOOPP"
+
+
+def test_a_mixture_is_a_source_of_its_own_seeded_as_any_and_the_same_whatever_part_of_it_is_asked_for() -> None:
+    whole, _ = load_scenes("synthetic_pairs", split="test", seed=4, count=6)
+    assert all("/test/4/" in scene.id for scene in whole) and len({scene.id for scene in whole}) == 6
+    shards = [
+        [s.id for s in stream_scenes("synthetic_pairs", split="test", seed=4, count=6, shard=i, shards=2)]
+        for i in (0, 1)
+    ]
+    assert shards == [[scene.id for scene in whole[0::2]], [scene.id for scene in whole[1::2]]]
+    again = [scene.id for scene in stream_scenes("synthetic_pairs", split="test", seed=4, count=6, skip=4)]
+    assert again == [scene.id for scene in whole[4:]]
+
+
+def test_members_and_their_worlds_are_found_again_by_id(pairs) -> None:
+    from ar1_rl.scenes.synthetic.by_id import world_of
+
+    for member in pairs[0].members:
+        again, (driven, _) = paired_scene(member.id), world_of(member.id)
+        assert again.observation.history_T3.tobytes() == member.observation.history_T3.tobytes()
+        assert np.array_equal(future(again), future(member)) and np.array_equal(driven.poses_T3[16:], future(member))
+        assert again.episode == member.episode
+
+
+def test_faults_are_planted_in_pairs_and_their_causes_taken_out_as_in_other_scenes() -> None:
+    from ar1_rl.scenes.faults import FaultConfig, plant_faults
+
+    (pair,) = generate_pairs(5, "train", 1, ("red_light",))
+    habits = FaultConfig.model_validate(
+        {"uniform_noise": 0.0, "habits": {"red_light": {"fault": "wrong_trajectory", "share": 1.0}}}
+    )
+    planted = plant_faults(pair.with_cause, 0, habits)
+    assert planted.fault == "wrong_trajectory" and not np.array_equal(planted.future_T3, future(pair.with_cause))
+    without = without_cited_cause(pair.with_cause)
+    assert without is not None and not without.observation.controls and without.episode == pair.with_cause.episode
