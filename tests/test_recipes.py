@@ -167,7 +167,8 @@ BATCHES = {
         "32 scenes x 12 = 384", "8, each with 4 whole groups of 12 a step", "3 of 16", "76800 in 200 steps"
     ),
 }  # fmt: skip
-"""By hand: 24 x 8 x 40, 16 x 8 x 40, 24 x 8 x 200, 32 x 12 x 200; 24 x 8 / 16 passes on 1 rank, 32 x 12 / 8 / 16 on each of 8."""
+"""By hand: 24 x 8 x 40, 16 x 8 x 40, 24 x 8 x 200, 32 x 12 x 200; 24 x 8 / 16 passes on 1 rank, 32 x 12 / 8 / 16 on
+each of 8."""
 
 
 @pytest.mark.parametrize("name", catalogue.names())
