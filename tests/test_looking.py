@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ar1_rl.policy.vision.build import build_tiny, build_vision_tokenizer
 from ar1_rl.scenes.synthetic.pairs import generate_pairs
 from recipes.graders import Graders
 from recipes.looking import looking_rows, of_others
+from recipes.looking_summary import looking_summary, told_of_looking
 from recipes.sft import prompt_words
 from rollouts.config import PromptConfig, SamplingConfig, ShownFrames
 from rollouts.dialogue import Dialogue
@@ -111,3 +113,24 @@ def test_every_metric_of_looking_is_in_the_catalogue_and_the_other_way_round(row
 def test_a_policy_that_reads_the_scene_in_words_is_not_asked(tiny_policy: tiny.TinyPolicy) -> None:
     reads = Policy(Knowing(), tiny_policy.dialogue, SamplingConfig(), "test")  # type: ignore[arg-type]
     assert looking_rows(reads, tiny_policy.scenes[:2], Graders.embedded("tagger").grade, 0, 0, 1.0) == {}
+
+
+def evaluated(scenes: Sequence[Scene], rows: dict[int, dict[str, float]]) -> Any:
+    per_scene = {name: np.array([rows.get(s, {}).get(name, np.nan) for s in range(len(scenes))]) for name in CATALOGUE}
+    return SimpleNamespace(
+        scene_ids=tuple(s.id for s in scenes), episodes=tuple(s.episode for s in scenes), per_scene=per_scene
+    )
+
+
+def test_a_run_tells_how_often_it_picks_its_own_expert_with_and_without_its_frames(
+    rows: Any, scenes: list[Scene]
+) -> None:
+    """Four of four scenes in pairs; blind two of four, one of each pair, and so the same in every resample of pairs."""
+    blind = {s: {**row, "picks_expert": row.get("blind_picks_expert", math.nan)} for s, row in rows.items()}
+    summary = looking_summary(evaluated(scenes, blind), evaluated(scenes, rows), scenes, 200)
+    assert summary is not None and (summary["blind_ceiling"], summary["paired_scenes"]) == (0.5, 4)
+    assert summary["after"]["picks_expert"] == {"mean": 1.0, "ci95": [1.0, 1.0]}
+    assert summary["before"]["picks_expert"] == {"mean": 0.5, "ci95": [0.5, 0.5]}
+    told = told_of_looking(summary)
+    assert told is not None and "1.00 [1.00, 1.00] after RL" in told and told.endswith("without looking at most 0.50")
+    assert looking_summary(evaluated(scenes, {}), evaluated(scenes, {}), scenes, 200) is None, "a text policy's"
