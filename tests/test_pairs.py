@@ -151,10 +151,6 @@ def test_bad_calls_say_what_is_allowed():
         list(generate_pairs(0, "train", 1, ()))
 
 
-def test_a_paired_scene_has_no_counterfactual_of_the_ordinary_kind(pairs):
-    assert without_cited_cause(pairs[0].with_cause) is None
-
-
 # pairs among ordinary scenes
 
 
