@@ -164,6 +164,31 @@ def test_a_batch_of_sft_has_each_row_s_own_pixels_and_teaches_no_placeholder(
     assert "length" not in batch and "place" not in batch
 
 
+def test_siblings_that_share_their_images_share_the_work_of_preprocessing(
+    dialogue: Dialogue, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As TRL asks: two scenes of 4 images, three rollouts each; 8 images are preprocessed, 24 come back."""
+    import torch
+
+    processor: Any = dialogue.processor
+    rows = practice_rows(scenes, dialogue)[[0, 0, 0, 1, 1, 1]]
+    texts = [prompt.text for prompt in dialogue.ask_about(scenes[:2]) for _ in range(3)]
+    given: list[int] = []
+    preprocess = type(processor.image_processor).preprocess
+
+    def counted(self: Any, images: Any, *args: Any, **kwargs: Any) -> Any:
+        given.append(len(images))
+        return preprocess(self, images, *args, **kwargs)
+
+    monkeypatch.setattr(type(processor.image_processor), "preprocess", counted)
+    batch = processor(images=rows["images"], text=texts, padding=True, return_tensors="pt")
+    assert given == [8] and batch["pixel_values"].shape[0] == 24
+    alone = processor(images=[rows["images"][3]], text=texts[3:4], padding=True, return_tensors="pt")
+    for row in (3, 4, 5):
+        assert torch.equal(batch["pixel_values"][4 * row : 4 * row + 4], alone["pixel_values"])
+        assert torch.equal(batch["input_ids"][row][-alone["input_ids"].shape[1] :], alone["input_ids"][0])
+
+
 # what a rollout remembers
 
 

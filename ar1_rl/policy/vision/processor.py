@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from transformers.image_utils import make_flat_list_of_images
 from transformers.processing_utils import ProcessingKwargs, ProcessorMixin
 
 IMAGE_TOKEN = "<|image|>"
@@ -53,3 +54,14 @@ class Ar1VisionLanguageProcessor(ProcessorMixin):
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
         """The placeholders of one image."""
         return self.image_token * self.tokens_per_image
+
+    def _process_images(self, images: Any, **kwargs: Any) -> tuple[Any, list[str]]:
+        """Every image is preprocessed once, however many prompts share it by reference: siblings in a trainer do."""
+        flat = make_flat_list_of_images(images)
+        distinct = {id(image): image for image in flat}
+        places = {identity: place for place, identity in enumerate(distinct)}
+        processed, replacements = super()._process_images(list(distinct.values()), **kwargs)
+        rows = [places[id(image)] for image in flat]
+        values = processed["pixel_values"]
+        processed["pixel_values"] = values[rows] if hasattr(values, "shape") else [values[row] for row in rows]
+        return processed, [replacements[row] for row in rows]
