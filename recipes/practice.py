@@ -46,7 +46,7 @@ def practice_rows(scenes: Sequence[Scene], dialogue: Dialogue) -> Dataset:
         distinct = {place: scenes[place] for place in dict.fromkeys(columns["place"])}
         messages = dialogue.prompts_about(list(distinct.values()))
         prompts = dict(zip(distinct, [without_images(m) for m in messages], strict=True))
-        row = {
+        row: dict[str, list[Any]] = {
             "place": columns["place"],
             "scene_id": [distinct[place].id for place in columns["place"]],
             "prompt": [prompts[place] for place in columns["place"]],

@@ -44,9 +44,7 @@ class ImageCollator:
 
         from rollouts.sequential import model_inputs
 
-        batch = self._texts(
-            [{name: value for name, value in row.items() if name not in (PLACE, LENGTH)} for row in rows]
-        )
+        batch: dict[str, torch.Tensor] = self._texts(list(rows))
         shown = [[Image.fromarray(image) for image in self._images[row[PLACE]]] for row in rows]
         if any(shown):
             batch |= model_inputs(self._processor, shown, batch["input_ids"])

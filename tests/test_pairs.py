@@ -178,7 +178,7 @@ def test_a_mixture_is_a_source_of_its_own_seeded_as_any_and_the_same_whatever_pa
     assert again == [scene.id for scene in whole[4:]]
 
 
-def test_members_and_their_worlds_are_found_again_by_id(pairs) -> None:
+def test_members_and_their_worlds_are_found_again_by_id(pairs: list[ScenePair]) -> None:
     from ar1_rl.scenes.synthetic.by_id import world_of
 
     for member in pairs[0].members:

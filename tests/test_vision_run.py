@@ -92,7 +92,8 @@ def test_the_saved_policy_is_evaluated_and_exported_by_its_folder_alone(
     out = tmp_path / "exported"
     ar1_rl("export", str(finished[0]), str(out))
     loaded, best = load_policy(str(out), "float32"), load_policy(str(finished[0] / "checkpoints/best"), "float32")
-    assert loaded.processor is not None and loaded.processor.tokens_per_image == best.processor.tokens_per_image  # type: ignore[union-attr]
+    assert loaded.processor is not None and best.processor is not None
+    assert loaded.processor.tokens_per_image == best.processor.tokens_per_image
     for one, other in zip(loaded.model.parameters(), best.model.parameters(), strict=True):
         assert one.equal(other)
 
