@@ -83,7 +83,7 @@ def test_a_rise_is_sure_as_far_as_the_spread_among_groups_allows() -> None:
     found = rise(begin, end)
     assert found is not None and (found.begin, found.end) == (1.0, 2.0)
     error = math.sqrt((16 / 15) / 16 + (32 / 31) / 32)  # variances 1, over n - 1
-    assert found.sure == pytest.approx(1.0 - 1.645 * error)
+    assert found.sure == pytest.approx(1.0 - 1.6448536 * error)
     assert rise(begin[: FEWEST_GROUPS - 1], end) is None
 
 
@@ -170,7 +170,7 @@ def test_a_grade_that_rises_while_agreement_falls_is_flagged_and_either_alone_is
     praised, wrong = {"critic": spread + 1.0}, spread / 2 - 0.25
     both = only("critic_against_rules", history(a_window(terms=praised, agreement_N=wrong), begin, critics=("critic",)))
     # Standard deviations over groups 0.5 and 0.25: the grade rises by 2, the agreement falls by 1, less the bounds.
-    bound = 1.645 * math.sqrt(2 / 19) if GROUPS == 20 else 0.0
+    bound = 1.6448536 * math.sqrt(2 / 19) if GROUPS == 20 else 0.0
     assert both.score == pytest.approx(1.0 - bound) and both.raised
     for terms, agreement in ((praised, spread / 2), ({"critic": spread}, wrong)):
         alone = history(a_window(terms=terms, agreement_N=agreement), begin, critics=("critic",))
@@ -225,7 +225,7 @@ def test_unjudged_and_undecodable_rollouts_are_abstentions_and_hard_scenes_are_l
 def test_failures_are_counted_by_term_and_cause() -> None:
     failed = {("critic", "Timeout"): 20, ("critic", "NoVerdict"): 5, ("other", "X"): 1}
     found = only("failures", history(a_window(), asked=100, failures=failed))
-    assert found.score == pytest.approx(0.25 - 1.645 * math.sqrt(0.25 * 0.75 / 100)) and found.raised
+    assert found.score == pytest.approx(0.25 - 1.6448536 * math.sqrt(0.25 * 0.75 / 100)) and found.raised
     assert found.evidence == "critic failed for 25 of 100 rollouts (25.0%): Timeout 20, NoVerdict 5."
     assert only("failures", history(a_window(), asked=100)).score == 0.0
 
