@@ -9,9 +9,8 @@ from pathlib import Path
 from ar1_rl.driving import Scene
 from ar1_rl.driving.scene import Frame
 from ar1_rl.errors import SceneError
-from ar1_rl.frames.config import FramesConfig
 
-RENDERED = FramesConfig(cameras=("front_wide",), width_px=384, height_px=256, count=1)
+RENDERED_CAMERA, RENDERED_PX = "front_wide", (384, 256)
 """Of a scene without files: larger than small policies see it, for a critic that was trained on photographs."""
 SIMULTANEOUS_S = 0.05
 """Cameras of one rig that fire within half a tick show the same moment."""
@@ -35,11 +34,13 @@ def last_history_frame(scene: Scene) -> bytes | None:
 
 
 def _rendered(scene: Scene) -> bytes | None:
-    from ar1_rl.frames import frames_of, has_frames, pil_images
+    from ar1_rl.frames import FramesConfig, frames_of, has_frames, pil_images
 
     if not has_frames(scene):
         return None
-    (newest,) = pil_images(frames_of(scene, RENDERED))
+    width_px, height_px = RENDERED_PX
+    config = FramesConfig(cameras=(RENDERED_CAMERA,), width_px=width_px, height_px=height_px, count=1)
+    (newest,) = pil_images(frames_of(scene, config))
     written = io.BytesIO()
     newest.save(written, format="PNG")
     return written.getvalue()
