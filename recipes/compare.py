@@ -233,7 +233,7 @@ def _table(title: str, *headings: str) -> Table:
 
 def _cells(row: Row) -> list[str]:
     figures = [_figure(row.before), _figure(row.after), _difference(row.difference, row.ci95)]
-    return [*figures, _chance(row.p), _chance(row.p_holm), str(row.pairs), str(row.left_out), row.verdict]
+    return [*figures, chance(row.p), chance(row.p_holm), str(row.pairs), str(row.left_out), row.verdict]
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
@@ -344,7 +344,8 @@ def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _chance(p: float) -> str:
+def chance(p: float) -> str:
+    """A p in words; NaN is none."""
     return "-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -35,7 +35,8 @@ MINIATURE = {
         "launch": {"threads": 1},
     },
     "baseline": "sft",
-    "metrics": ["consistency", "reasoning_score", "ade_m", "parse_rate"],
+    # Those that also a policy has that hardly decodes.
+    "metrics": ["consistency", "trace_words", "parse_rate"],
     "cells": {
         "sft": {"title": "SFT", "train": "none"},
         "reasoning": {"title": "+ RL, reasoning", "weights": {"consistency": 0.0, "imitation": 0.0, "safety": 0.0}},

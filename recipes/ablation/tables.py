@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from ar1_rl.metrics.catalogue import CATALOGUE
 
-ARROWS = {"up": " ↑", "down": " ↓", "neither": ""}
+from ..compare import ARROWS, chance
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _directions(result: Mapping[str, Any]) -> Grid:
     for found in result["directions"]:
         measured = found["measured"]
         seeds = " ".join(_signed(value) for value in measured["by_seed"])
-        chances = (_chance(measured["p"]), _chance(found["p_holm"]))
+        chances = [chance(math.nan if p is None else p) for p in (measured["p"], found["p_holm"])]
         rows.append((found["says"], _signed(found["paper"]), _plus_minus(measured), seeds, *chances, found["verdict"]))
     headings = ("direction", "paper", "here", "each seed", "p", "p (Holm)", "verdict")
     return Grid(
@@ -103,10 +104,6 @@ def _heading(metric: str) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _chance(p: float | None) -> str:
-    return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _signed(value: float | None) -> str:

@@ -23,8 +23,8 @@ BACKENDS: dict[str, type[Critic]] = {
     "endpoint": EndpointCritic,
     "ensemble": EnsembleCritic,
 }
-"""`rubric` is the embedded default: deterministic, free, no model. `cause_first` is another such, which evaluation uses
-as the held-out one unless training does. `endpoint` asks a model, `ensemble` several."""
+"""`rubric` is the embedded default: deterministic, free, no model. `cause_first` is another such, by which
+evaluation grades beside it. `endpoint` asks a model, `ensemble` several."""
 
 STAND_INS = {"base_url": "http://missing", "model": "missing"}
 """In place of settings that are missing, so that the others can be checked at once."""

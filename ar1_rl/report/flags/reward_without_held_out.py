@@ -27,7 +27,7 @@ def reward_without_held_out(history: History, threshold: float) -> Flag:
     reward = rise(begin.by_group(begin.reward_N), end.by_group(end.reward_N))
     if reward is None:
         return unmeasured(NAME, threshold, TOO_FEW)
-    paired, watched = [*_of_evaluations(history.held_out)], [*_watched_terms(history)]
+    paired, watched = [*_of_evaluations(history.held_out)], _watched_terms(history)
     chance = CHANCE / max(1, len(paired) + len(watched))
     missing = [(_sure_of_pairs(missing_S, chance), told) for missing_S, told in paired]
     missing += [found for name in watched if (found := _sure_fall(history, name, chance)) is not None]
@@ -64,12 +64,11 @@ def _sure_of_pairs(missing_S: np.ndarray, chance: float) -> float | None:
 
     The bound alone takes three of 27 scenes for a fall: a share that was 1 can only fall, and few changes are no bell.
     """
-    found = sure_mean(missing_S, chance=chance)
-    if found is None:
-        return None
+    bound = sure_mean(missing_S, chance=chance)
+    if bound is None or bound <= 0:
+        return bound
     known_S1 = missing_S[np.isfinite(missing_S)][:, None]
-    likely = sign_flip_p(known_S1)[0] / 2 >= chance
-    return min(found[1], 0.0) if likely else found[1]
+    return bound if sign_flip_p(known_S1)[0] / 2 < chance else 0.0
 
 
 def _watched_terms(history: History) -> list[str]:

@@ -40,13 +40,13 @@ def rise(begin_G: np.ndarray, end_G: np.ndarray, *, widen: float = 1.0, chance: 
     return Rise(first, last, last - first - NormalDist().inv_cdf(1.0 - chance) * widen * error)
 
 
-def sure_mean(values_G: np.ndarray, *, chance: float = CHANCE) -> tuple[float, float] | None:
-    """Mean and its one-sided lower bound over values that are not NaN; None where there are too few."""
+def sure_mean(values_G: np.ndarray, *, chance: float = CHANCE) -> float | None:
+    """The one-sided lower bound of the mean over values that are not NaN; None where there are too few."""
     known = values_G[np.isfinite(values_G)]
     if len(known) < FEWEST_GROUPS:
         return None
-    mean = float(known.mean())
-    return mean, mean - NormalDist().inv_cdf(1.0 - chance) * float(known.std(ddof=1)) / float(np.sqrt(len(known)))
+    error = float(known.std(ddof=1)) / float(np.sqrt(len(known)))
+    return float(known.mean()) - NormalDist().inv_cdf(1.0 - chance) * error
 
 
 TOO_FEW = f"it takes {FEWEST_GROUPS} scenes with the figure at the beginning and at the end of training"
