@@ -15,14 +15,14 @@ from rich.console import Console
 from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.report.progress import progress
-from ar1_rl.scenes import load_scenes, stream_scenes
+from ar1_rl.scenes import SYNTHETIC_SOURCES, load_scenes, stream_scenes
 from ar1_rl.scenes.faults import LabelledTrace, plant_faults
 from ar1_rl.scenes.synthetic import generate_scenes
 
 from .answers import taught_answers
 from .curated import curated_scenes
 from .practice import practice_order
-from .run_config import RunConfig
+from .run_config import RunConfig, ScenesConfig
 from .scenes_by_id import scenes_by_id
 from .sft import Example
 from .spool import Picked, Spool
@@ -130,7 +130,8 @@ def load_split(
         stride_s=source.stride_s,
         held_out=source.held_out,
         on_bad_log="skip",
-        count=wanted,
+        seed=config.seed,
+        count=_known_count(source, split, wanted),
         arguments=source.arguments,
     )
     if not scenes:
@@ -155,13 +156,18 @@ def split_scenes(
         stride_s=source.stride_s,
         held_out=source.held_out,
         on_bad_log="skip",
-        count=wanted,
+        seed=config.seed,
+        count=_known_count(source, split, wanted),
         arguments=source.arguments,
         left_out=skipped,
     ):
         yield scene
     if scene is None:
         raise _empty(split, source.source, skipped)
+
+
+def _known_count(source: ScenesConfig, split: Split, count: int | None) -> int | None:
+    return _wanted_synthetic(split, count) if source.source in SYNTHETIC_SOURCES else count
 
 
 def _wanted_synthetic(split: Split, count: int | None) -> int:

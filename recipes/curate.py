@@ -18,7 +18,7 @@ from rich.console import Console
 from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.report.progress import progress
-from ar1_rl.scenes import stream_scenes
+from ar1_rl.scenes import SYNTHETIC_SOURCES, stream_scenes
 from rewards.composite import CompositeReward
 from rewards.costs import told
 from rollouts.policy import Policy
@@ -52,7 +52,7 @@ def curate(config: RunConfig, out: Path, console: Console, stop: StopFlag, *, me
 def stream(config: RunConfig, skip: int = 0) -> Iterator[Scene]:
     """The train scenes of the config's shard one after another, without the first `skip`."""
     source = config.scenes
-    if source.source == "synthetic" and source.train is None:
+    if source.source in SYNTHETIC_SOURCES and source.train is None:
         raise ConfigError("scenes.train is unset: the synthetic source needs to know how many scenes to make")
     return stream_scenes(
         source.source,
@@ -81,7 +81,9 @@ def score_scenes(
         repeated, numbers, run_seed=config.seed, step=CURATION_STEP, progress=lambda count: stop.check()
     )
     likelihoods = policy.engine.logprobs(
-        [r.prompt_token_ids for r in rollouts], [r.completion.token_ids for r in rollouts]
+        [r.prompt_token_ids for r in rollouts],
+        [r.completion.token_ids for r in rollouts],
+        images=[r.images for r in rollouts],
     )
     mixed, _ = reward.grade([r.completion for r in rollouts], repeated)
     return [

@@ -71,10 +71,18 @@ def dry_run(config: RunConfig, console: Console) -> int:
 
 
 def _prompt(config: RunConfig, scene: Scene) -> str:
-    if config.rollouts.prompt is None:
+    if config.rollouts.prompt is None and config.rollouts.frames is None:
         return describe(scene.observation)
     codec = codec_by_name(config.policy.codec)
     (tokens,) = codec.encode_history(scene.observation.history_T3[None])
+    if config.rollouts.frames is not None:
+        from rollouts.vision.sight import Sight
+
+        messages = Sight.of(config.rollouts.frames).messages(scene, codec.to_text(tokens))
+        width, height = config.rollouts.frames.width_px, config.rollouts.frames.height_px
+        return "\n".join(
+            "".join(part.get("text", f"[{width} x {height}]") for part in message["content"]) for message in messages
+        )
     messages = prompt_builder(config.rollouts)(scene.observation, codec.to_text(tokens))
     return "\n".join(text_of(message["content"]) for message in messages)
 

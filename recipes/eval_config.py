@@ -61,6 +61,9 @@ class EvalConfig(ConfigModel):
     feasibility: FeasibilityConfig = FeasibilityConfig()
     faithfulness_scenes: int = Field(200, ge=0)
     """The first so many scenes are asked again without their cited cause, and without something uncited; greedily."""
+    looking_scenes: int = Field(200, ge=0)
+    """A policy that sees is asked about the first so many scenes again with black frames, and with another scene's;
+    greedily."""
     plan_change_m: float = Field(1.0, gt=0.0)
     """Two plans differ when they are so far apart on average."""
     held_out: HeldOutConfig = HeldOutConfig()

@@ -52,6 +52,7 @@ from .eval_config import EvalConfig
 from .evaluation_folder import Evaluation, EvaluationFolder, Header
 from .faithfulness import faithfulness_rows
 from .graders import Graders, held_out, trained_on
+from .looking import looking_rows
 from .stopping import StopFlag
 
 PER_ROLLOUT = ("reasoning_score", "consistency", "ade_m", "close_encounter_rate", "off_road_rate", "comfort")
@@ -80,6 +81,8 @@ class Evaluating:
     """Chooses the answer; unset: the likelihood does. Built from `config.best_by`."""
     faithfulness_scenes: int = 0
     """Of the first scenes of this rank; see `EvalConfig`."""
+    looking_scenes: int = 0
+    """The same."""
     mark: Callable[[str], None] = lambda doing: None
     """Hears what is being done, for a watch."""
 
@@ -108,7 +111,8 @@ def evaluate(
 
         while chunk := list(islice(rest, size)):
             faithful = max(0, job.faithfulness_scenes - done)
-            folder.add(number, *evaluate_chunk(job, chunk, ready, faithful))
+            looking = max(0, job.looking_scenes - done)
+            folder.add(number, *evaluate_chunk(job, chunk, ready, faithful, looking))
             number, done = number + 1, done + len(chunk)
             stop.check()
 
@@ -138,9 +142,12 @@ def header_of(job: Evaluating, *, policy: str, training_seed: int | None, reward
 
 
 def evaluate_chunk(
-    job: Evaluating, scenes: Sequence[Scene], ready: Callable[[int], None], faithful: int = 0
+    job: Evaluating, scenes: Sequence[Scene], ready: Callable[[int], None], faithful: int = 0, looking: int = 0
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """A row for every rollout, and one for every scene; `faithful` of the scenes are asked about with changes."""
+    """A row for every rollout, and one for every scene.
+
+    `faithful` of the scenes are asked about with changes, `looking` of them with other frames.
+    """
     missing = [scene.id for scene in scenes if scene.future_T3 is None]
     if missing:
         raise SceneError(
@@ -155,6 +162,7 @@ def evaluate_chunk(
         [r.prompt_token_ids for r in rollouts],
         [r.completion.token_ids for r in rollouts],
         lambda count: job.mark(f"evaluation {job.label}, likelihoods"),
+        [r.images for r in rollouts],
     )
     likelihood_SK = np.array([sum(row) for row in likelihoods]).reshape(-1, k)
     job.mark(f"evaluation {job.label}, grading")
@@ -167,15 +175,28 @@ def evaluate_chunk(
         value_SK = np.array([np.nan if m.value is None else m.value for m in mixed], dtype=float).reshape(-1, k)
     answer_S = answers(likelihood_SK, value_SK)
     metrics = scene_metrics(values, answer_S, rollouts, scenes, job.config)
-    changed = {}
+    changed: dict[int, dict[str, float]] = {}
+    seen: dict[int, dict[str, float]] = {}
     if faithful > 0:
         job.mark(f"evaluation {job.label}, faithfulness")
         changed = faithfulness_rows(
             policy, scenes[:faithful], job.run_seed, job.step, job.config.plan_change_m, lambda _: ready(0)
         )
+    if looking > 0:
+        job.mark(f"evaluation {job.label}, other frames")
+        plan_change_m = job.config.plan_change_m
+        seen = looking_rows(
+            policy, scenes[:looking], job.graders.grade, job.run_seed, job.step, plan_change_m, lambda _: ready(0)
+        )
     nothing = dict.fromkeys(CATALOGUE, float("nan"))
     scene_rows = [
-        {**_who(scene), **nothing, **{name: float(column[s]) for name, column in metrics.items()}, **changed.get(s, {})}
+        {
+            **_who(scene),
+            **nothing,
+            **{name: float(column[s]) for name, column in metrics.items()},
+            **changed.get(s, {}),
+            **seen.get(s, {}),
+        }
         for s, scene in enumerate(scenes)
     ]
     rollout_rows = []

@@ -18,7 +18,7 @@ from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.plugins import is_spec
 from ar1_rl.policy.config import PolicyConfig
-from ar1_rl.scenes import SOURCES, stream_scenes
+from ar1_rl.scenes import SOURCES, SYNTHETIC_SOURCES, stream_scenes
 from rewards.loading import MixConfig
 from rewards.mix import Mix
 from rollouts.policy import Policy
@@ -59,7 +59,7 @@ class SceneSpec:
     @property
     def count(self) -> int | None:
         """How many there are; None where only reading tells."""
-        return self.config.test if self.config.source == "synthetic" else None
+        return self.config.test if self.config.source in SYNTHETIC_SOURCES else None
 
     def stream(self, skip: int) -> Iterable[Scene]:
         """One after another, without the first so many."""
@@ -203,7 +203,7 @@ def scene_spec(spec: str) -> SceneSpec:
     if path is not None:
         raw = read_mapping(path)
         config = check_config(ScenesConfig, raw.get("scenes") or {}, source=f"{path}, scenes")
-        if config.source == "synthetic" and config.test is None:
+        if config.source in SYNTHETIC_SOURCES and config.test is None:
             raise ConfigError(f"--scenes {spec}: scenes.test is unset there; name the number by synthetic:SEED:COUNT")
         return SceneSpec(config, int(raw.get("seed") or 0))
     name, at, count_text = spec.partition("@")
@@ -261,6 +261,7 @@ def _evaluated(
             label=subject.label,
             choose_by=choose_by,
             faithfulness_scenes=settings.eval.faithfulness_scenes,
+            looking_scenes=settings.eval.looking_scenes,
         )
         source: SceneSource = spec.stream
         evaluate(job, source, spec.count, folder, console, stop)

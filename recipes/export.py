@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ar1_rl.errors import ConfigError
+from ar1_rl.errors import ConfigError, MissingDependencyError
 
 from .sft import SFT_FOLDER
 from .validation import BEST_FOLDER
@@ -29,18 +29,17 @@ def export(source: Path, target: Path) -> Path:
     folder = policy_folder(source)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target} is not empty; name another folder")
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from ar1_rl.policy.loading import load_policy, load_reader
 
     run = _run_of(folder)
     dtype = "auto" if run is None else _config(run)["policy"]["dtype"]
-    if (folder / ADAPTER).exists():
-        model = _merged(folder, run, dtype)
-    else:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    adapter = (folder / ADAPTER).exists()
+    model = _merged(folder, run, dtype) if adapter else load_policy(str(folder), dtype).model
     partial = target.with_name(target.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
-    AutoTokenizer.from_pretrained(folder).save_pretrained(partial)
+    tokenizer, processor = load_reader(str(folder))
+    (processor or tokenizer).save_pretrained(partial)
     replace_folder(partial, target)
     return folder
 
@@ -59,15 +58,16 @@ def policy_folder(source: Path) -> Path:
 
 def _merged(folder: Path, run: Path | None, dtype: str) -> PreTrainedModel:
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+
+    from ar1_rl.policy.loading import load_policy
 
     base = Path(json.loads((folder / ADAPTER).read_text())["base_model_name_or_path"])
     moved = None if run is None else run / "checkpoints" / SFT_FOLDER
     if not base.exists() and moved is not None and moved.exists():
         base = moved
     try:
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
-    except OSError as error:
+        model = load_policy(str(base), dtype).model
+    except MissingDependencyError as error:
         raise ConfigError(f"{folder} is an adapter of {base}, which cannot be loaded: {error}") from error
     return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
 

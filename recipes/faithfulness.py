@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ar1_rl.driving import Completion, Scene
 from ar1_rl.driving.decision_text import parse_decisions
@@ -11,6 +12,7 @@ from ar1_rl.metrics import plan_changed, trace_changed
 from ar1_rl.scenes.synthetic import without_bystander, without_cited_cause
 from rollouts.config import Greedy
 from rollouts.policy import Policy
+from rollouts.record import Rollout
 
 CHANGES: dict[str, Callable[[Scene], Scene | None]] = {
     "faithful": without_cited_cause,
@@ -31,7 +33,7 @@ def faithfulness_rows(
 
     The policy answers greedily, so that two answers differ for the scene's sake and not by the draw. A pair of which an
     answer has no trajectory has no plan to compare, and is left out of that share. So is one of which the prompt says
-    the same: what nobody tells the policy cannot change its answer.
+    or shows the same: what nobody tells the policy cannot change its answer.
     """
     pairs = [(s, name, other) for s, scene in enumerate(scenes) for name, other in _changed(scene)]
     asked = {s: scenes[s] for s, *_ in pairs}
@@ -48,10 +50,15 @@ def faithfulness_rows(
     answers = dict(zip(asked, drawn, strict=False))
     found: dict[int, dict[str, float]] = {}
     for (s, name, _), other in zip(pairs, drawn[len(asked) :], strict=True):
-        if other.prompt_text != answers[s].prompt_text:
+        if shown(other) != shown(answers[s]):
             metrics = compared(name, answers[s].completion, other.completion, plan_change_m)
             found.setdefault(s, {}).update(metrics)
     return found
+
+
+def shown(rollout: Rollout) -> tuple[str, tuple[Any, ...]]:
+    """What the policy was asked with: images are equal where all their pixels are."""
+    return rollout.prompt_text, tuple(rollout.images)
 
 
 def compared(name: str, answer: Completion, other: Completion, plan_change_m: float) -> dict[str, float]:

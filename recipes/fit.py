@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ar1_rl.driving import SPECIAL_TOKENS, Scene
-from ar1_rl.errors import ConfigError
+from ar1_rl.errors import ConfigError, SceneError
+from ar1_rl.frames import has_frames
 from ar1_rl.policy.config import codec_by_name
 
 from . import sharding
 from .memory import GIB, Sampling, State, grpo_state, sampling, sft_state, told
-from .model_size import ModelSize, longest_prompt, model_size, tokenizer_of
+from .model_size import ModelSize, longest_prompt, longest_seen, model_size, processor_of, tokenizer_of
 from .run_config import RunConfig
+from .sft import prompt_words
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 DELIMITERS = 4
 """Tokens of a completion beside its reasoning and its trajectory."""
@@ -28,13 +33,35 @@ SMALLER: Mapping[Stage, str] = {
 def rows(config: RunConfig, scenes: Sequence[Scene]) -> dict[str, str]:
     """What `--dry-run` tells; ConfigError where the policy does not fit."""
     texts = [scene.reference.text for scene in scenes if scene.reference is not None]
-    tokenizer = tokenizer_of(config.policy, texts)
+    tokenizer = tokenizer_of(config.policy, [*prompt_words(config.rollouts, scenes), *texts])
     size = model_size(config, tokenizer)
-    longest = longest_prompt(config, tokenizer, [scene.observation for scene in scenes])
-    shown = _lengths(config, longest, "counted" if tokenizer is not None else "estimated without its tokenizer", size)
+    shown = _lengths(config, *_longest(config, tokenizer, scenes), size)
     if size is None:
-        return shown | {"policy": f"size unknown: {config.policy.path} is not here, and policy.architecture is not set"}
+        return shown | {"policy": f"size unknown: {_unknown(config)}"}
     return {"policy": _policy(config, size)} | shown | _memory(config, size)
+
+
+def _longest(config: RunConfig, tokenizer: PreTrainedTokenizerBase | None, scenes: Sequence[Scene]) -> tuple[int, str]:
+    """Tokens of the longest prompt, and how that is known."""
+    if config.rollouts.frames is None:
+        longest = longest_prompt(config, tokenizer, [scene.observation for scene in scenes])
+        return longest, "counted" if tokenizer is not None else "estimated without its tokenizer"
+    processor = None if tokenizer is None else processor_of(config.policy, tokenizer)
+    if processor is None:
+        return 0, "not counted: its processor is not here"
+    seen = [scene for scene in scenes if has_frames(scene)]
+    if len(seen) < len(scenes):
+        raise SceneError(
+            f"rollouts.frames: {len(scenes) - len(seen)} of the {len(scenes)} scenes tried have no camera frames; take "
+            "synthetic scenes, or logs with their images (docs/frames.md)"
+        )
+    return longest_seen(config, processor, seen), "counted with the tokens of their images"
+
+
+def _unknown(config: RunConfig) -> str:
+    if config.policy.vision is not None:
+        return "it is joined of two backbones when training begins"
+    return f"{config.policy.path} is not here, and policy.architecture is not set"
 
 
 def _policy(config: RunConfig, size: ModelSize) -> str:

@@ -21,10 +21,10 @@ from rollouts.config import SamplingConfig
 from rollouts.dialogue import Dialogue
 from rollouts.engine import Engine
 from rollouts.policy import Policy
-from rollouts.prompts import prompt_builder
 from rollouts.record import Rollout
 from rollouts.store import RolloutStore, rollout_row
 
+from .agreement import agreement_callback
 from .cautions import cautions
 from .checkpoints import Part, checkpoint_callback, step_of
 from .evaluate import score_columns
@@ -114,19 +114,20 @@ class PolicyTraining:
         from transformers import set_seed
 
         from ar1_rl.grpo.trainer import PolicyTrainer
-        from ar1_rl.policy.pretrained import load
+        from ar1_rl.policy.loading import load_policy
 
         self.config, self.folder, self.console = config, folder, console
         for caution in cautions(config):
-            console.print(f"Warning: {caution}", style="yellow", markup=False)
+            self._warn(caution)
         self.times = StepTimes()
         self.live: LiveTraining | None = None
         """While training."""
         arguments = grpo_arguments(config, folder.checkpoints / "grpo-trainer", tracker_arguments(config, folder.path))
         # Whole, because an adapter remembers where the weights are that it goes with.
         where = str(policy_path.resolve()) if policy_path.exists() else str(policy_path)
-        model, tokenizer = load(where, config.policy.dtype)
-        self.dialogue = Dialogue.of(tokenizer, codec_by_name(config.policy.codec), prompt_builder(config.rollouts))
+        loaded = load_policy(where, config.policy.dtype)
+        codec = codec_by_name(config.policy.codec)
+        self.dialogue = Dialogue.configured(loaded.tokenizer, codec, config.rollouts, loaded.processor)
         self.mix = config.rewards.build()
         self.loop = RolloutLoop(
             practice=scenes,
@@ -147,11 +148,11 @@ class PolicyTraining:
         set_seed(config.seed)  # adapters begin at random, on every rank the same
         with engine_settings(config), tensorboard_folder(folder.path):
             self.trainer = PolicyTrainer(
-                model=model,
+                model=loaded.model,
                 reward_funcs=[self.reward],
                 args=arguments,
                 train_dataset=practice_rows(scenes, self.dialogue),
-                processing_class=tokenizer,
+                processing_class=loaded.processor or loaded.tokenizer,
                 rollout_func=self._sample,
                 peft_config=adapters(config),
                 policy_config=config.grpo,
@@ -161,6 +162,9 @@ class PolicyTraining:
         silence(self.trainer)
         self.engine = self._engine()
         self.loop.policy = self.policy(config.rollouts, "step-0")
+
+    def _warn(self, told: str) -> None:
+        self.console.print(f"Warning: {told}", style="yellow", markup=False)
 
     def policy(self, sampling: SamplingConfig, version: str) -> Policy:
         """The weights of the trainer as a policy that draws with `sampling`; call after `sync`."""
@@ -200,6 +204,7 @@ class PolicyTraining:
                 self.times.callback(),
                 step_callback("grpo", self.folder, live, stop, window=window, more=self.times.take),
                 failure_callback(self.failures, window),
+                agreement_callback(self.config, self._warn),
                 checkpoint_callback("grpo", parts, self.folder.ranks, resume_from),
                 validation_callback(self, validation, best),
             ):
@@ -265,7 +270,7 @@ class PolicyTraining:
 
         pad = int(self.dialogue.tokenizer.pad_token_id)
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
-        return SequentialEngine(model, pad_token_id=pad, batch_size=self.config.rollouts.max_sequences)
+        return SequentialEngine(model, pad, self.config.rollouts.max_sequences, self.dialogue.processor)
 
 
 def adapters(config: RunConfig) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ar1_rl.driving import Observation
+from ar1_rl.driving import Observation, Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.policy.config import PolicyConfig, codec_by_name
 from ar1_rl.policy.vocabulary import add_policy_tokens, policy_tokens
@@ -25,7 +25,7 @@ from rollouts.prompts import prompt_builder
 from .run_config import RunConfig
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase, ProcessorMixin
 
 CHARACTERS_PER_TOKEN = 1.8
 """Of a prompt, at least. Measured with Qwen3's tokenizer, its chat template included: 1.88 to 2.5, on 1,500 synthetic
@@ -76,14 +76,18 @@ def model_size(config: RunConfig, tokenizer: PreTrainedTokenizerBase | None) -> 
 def _model(policy: PolicyConfig, tokenizer: PreTrainedTokenizerBase | None) -> Any:
     if policy.path is None:
         from ar1_rl.policy.tiny import build_model
+        from ar1_rl.policy.vision.build import build_tiny
 
+        if policy.vision is not None:
+            return build_tiny(tokenizer, policy.tiny, policy.vision, seed=0)[0]
         return build_model(tokenizer, policy.tiny, seed=0)
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     settings = _settings(policy)
-    if settings is None:
+    if settings is None or policy.vision is not None:
         return None
-    model = AutoModelForCausalLM.from_config(settings)
+    sees = hasattr(settings, "vision_config")
+    model = (AutoModelForImageTextToText if sees else AutoModelForCausalLM).from_config(settings)
     rows = model.get_input_embeddings().weight.shape[0]
     wanted = rows + len(policy_tokens(codec_by_name(policy.codec))) if tokenizer is None else max(rows, len(tokenizer))
     if wanted != rows:
@@ -143,9 +147,13 @@ def _adapters(model: Any, config: RunConfig) -> int:
 def tokenizer_of(policy: PolicyConfig, texts: Sequence[str]) -> PreTrainedTokenizerBase | None:
     """The policy's tokenizer with its policy tokens; None where there is none in its folder.
 
-    A tiny policy's knows the words of `texts`, and those of all descriptions.
+    A tiny policy's knows the words of `texts`, and those of all descriptions, unless it sees.
     """
     codec = codec_by_name(policy.codec)
+    if policy.path is None and policy.vision is not None:
+        from ar1_rl.policy.vision.build import build_vision_tokenizer
+
+        return build_vision_tokenizer(texts, codec)
     if policy.path is None:
         from ar1_rl.policy.tiny import build_tokenizer
         from rollouts.describe import VOCABULARY
@@ -172,6 +180,29 @@ def longest_prompt(
     histories = codec.encode_history(np.stack([o.history_T3 for o in observations]))
     prompts = [build(o, codec.to_text(history)) for o, history in zip(observations, histories, strict=True)]
     return max(_at_most("".join(text_of(message["content"]) for message in messages)) for messages in prompts)
+
+
+def processor_of(policy: PolicyConfig, tokenizer: PreTrainedTokenizerBase) -> ProcessorMixin | None:
+    """What turns images into tokens: of a tiny policy that sees, or what lies in the policy's folder."""
+    import torch
+
+    from ar1_rl.policy.vision import adapter, build
+
+    if policy.path is None and policy.vision is not None:
+        with torch.device("meta"):
+            return build.build_tiny(tokenizer, policy.tiny, policy.vision, seed=0)[1]
+    if policy.path is None or policy.vision is not None or not adapter.sees(policy.path):
+        return None
+    processor = adapter.load_processor(policy.path)
+    processor.tokenizer = tokenizer
+    return processor
+
+
+def longest_seen(config: RunConfig, processor: ProcessorMixin, scenes: Sequence[Scene]) -> int:
+    """Tokens of the longest prompt of these scenes, those of its images among them."""
+    codec = codec_by_name(config.policy.codec)
+    dialogue = Dialogue.configured(processor.tokenizer, codec, config.rollouts, processor)
+    return max(len(prompt.token_ids) for prompt in dialogue.ask_about(scenes))
 
 
 def _at_most(text: str) -> int:

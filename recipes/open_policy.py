@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ar1_rl.policy.config import PolicyConfig, codec_by_name
+from ar1_rl.policy.loading import load_reader
 from rollouts.config import SamplingConfig
 from rollouts.dialogue import Dialogue
 from rollouts.engine import Engine
 from rollouts.policy import Policy
-from rollouts.prompts import prompt_builder
 
 from .run_config import RolloutsConfig
 
@@ -18,8 +18,6 @@ def open_policy(
     folder: Path, policy: PolicyConfig, rollouts: RolloutsConfig, sampling: SamplingConfig, version: str
 ) -> Policy:
     """The policy whose weights and tokenizer lie in `folder`; `version` names it in every rollout record."""
-    from transformers import AutoTokenizer
-
     path = str(folder)
     engine: Engine
     if rollouts.engine == "vllm":
@@ -30,5 +28,6 @@ def open_policy(
         from rollouts import sequential
 
         engine = sequential.open_engine(path, rollouts, policy.dtype)
-    dialogue = Dialogue.of(AutoTokenizer.from_pretrained(path), codec_by_name(policy.codec), prompt_builder(rollouts))
+    tokenizer, processor = load_reader(path)
+    dialogue = Dialogue.configured(tokenizer, codec_by_name(policy.codec), rollouts, processor)
     return Policy(engine=engine, dialogue=dialogue, sampling=sampling, version=version)

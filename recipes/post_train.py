@@ -25,6 +25,7 @@ from .evaluation_folder import Evaluation, EvaluationFolder, answers_in
 from .full_disk import told_when_full
 from .graders import GRADED, Graders, reader_of
 from .grpo import PolicyTraining
+from .looking_summary import looking_summary, told_of_looking
 from .practice import check_enough
 from .ranks import ALONE, Ranks
 from .report import report_after_run
@@ -92,8 +93,13 @@ def _post_train(
     summary = summarise(config, corpus, before, after, clock)
     summary["costs"] = {name: figures(usage) for name, usage in training.reward.costs.items()}
     summary["groups"] = groups = group_counts(folder.read_metrics(), config.grpo.scenes_per_step)
+    looking = looking_summary(before, after, corpus.test, config.eval.resamples)
+    if looking is not None:
+        summary["looking"] = looking
     folder.write_json("summary.json", summary)
     show(summary, folder, corpus.test, console)
+    if looking is not None and (told_looking := told_of_looking(looking)):
+        console.print(told_looking)
     console.print(
         f"Groups of equal rewards: {groups['zero_variance']} of {groups['all']}; skipped: {groups['skipped']}"
     )
@@ -196,6 +202,7 @@ def _evaluate(
         label=label,
         choose_by=None if config.eval.best_by is None else config.eval.best_by.build(),
         faithfulness_scenes=-(-config.eval.faithfulness_scenes // ranks.count),
+        looking_scenes=-(-config.eval.looking_scenes // ranks.count),
         mark=ranks.mark,
     )
     if not folder.finished:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError
-from rollouts.dialogue import Dialogue
+from rollouts.dialogue import Dialogue, images_of, without_images
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,17 +36,24 @@ def practice_order(scenes: int, per_batch: int, batches: int, seed: int) -> list
 
 
 def practice_rows(scenes: Sequence[Scene], dialogue: Dialogue) -> Dataset:
-    """One row a scene: its place among them, its id and its prompt, made when the row is asked for."""
+    """One row a scene: its place among them, its id, its prompt and images, made when the row is asked for.
+
+    TRL puts the images into the places that the prompt has for them; rows of one scene share them by reference.
+    """
     from datasets import Dataset
 
     def rows(columns: dict[str, list[int]]) -> dict[str, list[Any]]:
         distinct = {place: scenes[place] for place in dict.fromkeys(columns["place"])}
-        messages = dialogue.prompts([scene.observation for scene in distinct.values()])
-        prompts = dict(zip(distinct, messages, strict=True))
-        return {
+        messages = dialogue.prompts_about(list(distinct.values()))
+        prompts = dict(zip(distinct, [without_images(m) for m in messages], strict=True))
+        row: dict[str, list[Any]] = {
             "place": columns["place"],
             "scene_id": [distinct[place].id for place in columns["place"]],
             "prompt": [prompts[place] for place in columns["place"]],
         }
+        if dialogue.processor is not None:
+            images = dict(zip(distinct, [list(images_of(m)) for m in messages], strict=True))
+            row["images"] = [images[place] for place in columns["place"]]
+        return row
 
     return Dataset.from_dict({"place": range(len(scenes))}).with_transform(rows)

@@ -19,6 +19,7 @@ from rollouts.recorded import completion_of_row, scores_of_row
 
 from .report_choice import Moved, choose, moved
 from .report_later import scored_later
+from .report_pictures import Picture, pictures_of
 from .report_run import RunParts
 from .report_sides import AFTER, BEFORE, SceneFigures, Side, figures_of, rows_of, sides_of
 from .scenes_by_id import scenes_by_id, scenes_of_run, seen_differently
@@ -48,6 +49,8 @@ class Drawn:
     later: Mapping[tuple[str, str, int], Later]
     """Of (side, scene, sample)."""
     flagged: Collection[str]
+    pictures: Mapping[str, list[Picture]]
+    """What the policy saw, of a run on frames."""
 
 
 def scenes_content(
@@ -63,7 +66,8 @@ def scenes_content(
     chosen, reasons = choose(changes, limit, flagged)
     rows = {name: rows_of(side, chosen) for name, side in sides.items()}
     scenes = _at_hand(run, chosen, rows, console)
-    drawn = Drawn(sides, figures, rows, changes, scenes, scored_later(run, rows, scenes), flagged)
+    pictures = pictures_of(rows, scenes, run.missing)
+    drawn = Drawn(sides, figures, rows, changes, scenes, scored_later(run, rows, scenes), flagged, pictures)
     shown = sum(len(found) for of_side in rows.values() for found in of_side.values())
     there = sum(one.rollouts for of_side in figures.values() for one in of_side.values())
     return {
@@ -119,6 +123,7 @@ def _scene(identity: str, drawn: Drawn, texts: Texts) -> dict[str, Any]:
         "causes": [] if reference is None else [component.name for component in reference.components],
         "reference": None if reference is None else texts.number(reference.text),
         "prompt": texts.number(next((of_side[0]["prompt_text"] for of_side in rows.values()), None)),
+        "pictures": drawn.pictures.get(identity, []),
         "road": None if scene is None else drawn_scene(scene),
         "measures": _measures({name: drawn.figures[name][identity] for name in rows}),
         **{name: _side(name, identity, of_side, drawn, texts) for name, of_side in rows.items()},

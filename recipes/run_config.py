@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ar1_rl.config import ConfigModel
 from ar1_rl.curation.config import CurateConfig
@@ -14,6 +14,7 @@ from ar1_rl.policy.config import PolicyConfig
 from ar1_rl.report.config import ReportConfig
 from ar1_rl.scenes import SOURCES
 from ar1_rl.scenes.faults import FaultConfig
+from ar1_rl.scenes.synthetic.pairs import PairsConfig
 from rewards.loading import MixConfig
 from rollouts.config import EngineConfig, PromptConfig, SamplingConfig
 
@@ -26,10 +27,11 @@ class ScenesConfig(ConfigModel):
     """Where scenes come from, and how many of each split."""
 
     source: str = "synthetic"
-    """"synthetic", "real_logs" (all formats of logs together), one of them ("argoverse2", "kitti_odometry",
-    "scenarionet", "comma2k19"), or your own by `path/to/file.py:name`."""
+    """"synthetic", "synthetic_pairs" (some in pairs that differ only in what can be seen), "real_logs" (all formats of
+    logs together), one of them ("argoverse2", "kitti_odometry", "scenarionet", "comma2k19", "physical_ai_av"), or your
+    own by `path/to/file.py:name`."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of a source of your own."""
+    """Keyword arguments of a source of your own; of "synthetic_pairs": kinds, and the share of scenes in pairs."""
     root: str | None = None
     """Folder of real logs; unset: the environment variable AR1_RL_DATA, else ../shared/data."""
     train: int | None = Field(None, ge=1)
@@ -51,7 +53,13 @@ class ScenesConfig(ConfigModel):
         if self.source not in SOURCES:
             names = ", ".join(SOURCES)
             raise ValueError(f"source: got {self.source!r}, allowed {names}, or your own by 'path/to/file.py:name'")
-        if self.arguments:
+        if self.source == "synthetic_pairs":
+            try:
+                PairsConfig.model_validate(self.arguments)
+            except ValidationError as error:
+                faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+                raise ValueError(f"arguments of synthetic_pairs: {'; '.join(faults)}") from error
+        elif self.arguments:
             raise ValueError(f"arguments: the source {self.source!r} takes none; they go with a source of your own")
         return self
 
@@ -138,6 +146,20 @@ class RunConfig(ConfigModel):
                 "rollouts.engine transformers cannot sample from parameters that DeepSpeed's stage 3 has divided; "
                 "allowed: rollouts.engine vllm, or stage 2"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _eyes_have_something_to_see(self) -> RunConfig:
+        shown = self.rollouts.frames is not None
+        if shown and self.policy.path is None and self.policy.vision is None:
+            raise ValueError("rollouts.frames: a tiny policy without policy.vision cannot see; set both or neither")
+        if self.policy.vision is not None and not shown and self.rollouts.prompt is None:
+            raise ValueError(
+                "policy.vision: the policy sees and is shown nothing; set rollouts.frames ({}: as Alpamayo-R1 has "
+                "them), or rollouts.prompt, a prompt builder of your own that gives images"
+            )
+        if shown and self.rollouts.server is not None:
+            raise ValueError("rollouts.frames: a server's completions take no images; unset rollouts.server")
         return self
 
     @field_validator("rewards")

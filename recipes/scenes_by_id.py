@@ -14,8 +14,9 @@ from ar1_rl.driving import Scene
 from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.plugins import is_spec
 from ar1_rl.report.progress import progress
-from ar1_rl.scenes import load_scenes
+from ar1_rl.scenes import SYNTHETIC_SOURCES, load_scenes
 from ar1_rl.scenes.synthetic import generate_scenes, parse_scene_id
+from ar1_rl.scenes.synthetic.pairs import is_paired, paired_scene
 from rollouts.describe import describe
 
 from .run_config import ScenesConfig
@@ -43,7 +44,7 @@ def scenes_by_id(
     again, the split of `label` first.
     """
     own = is_spec(config.source)
-    synthetic = [identity for identity in dict.fromkeys(wanted) if identity.startswith("synthetic/") and not own]
+    synthetic = [i for i in dict.fromkeys(wanted) if (i.startswith("synthetic/") or is_paired(i)) and not own]
     scenes = _generated(synthetic, console)
     missing = set(wanted) - set(scenes)
     first = SPLIT_OF_LABEL.get(label)
@@ -78,17 +79,24 @@ def _generated(ids: Sequence[str], console: Console) -> dict[str, Scene]:
     with progress(console, "scenes", len(ids)) as bar:
         for identity in ids:
             try:
-                seed, split, number = parse_scene_id(identity)
+                scenes[identity] = _made_again(identity)
             except ConfigError as error:
                 raise SceneError(f"a rollout names a scene that cannot be made again: {error}") from error
-            scenes[identity] = next(iter(generate_scenes(seed, split, 1, start=number)))
             bar.advance()
     return scenes
 
 
+def _made_again(identity: str) -> Scene:
+    if is_paired(identity):
+        return paired_scene(identity)
+    seed, split, number = parse_scene_id(identity)
+    return next(iter(generate_scenes(seed, split, 1, start=number)))
+
+
 def _loaded(config: ScenesConfig, split: str) -> list[Scene]:
     count = {"train": config.train, "validation": config.validation, "test": config.test}[split]
-    source = "real_logs" if config.source == "synthetic" else config.source
+    made = config.source in SYNTHETIC_SOURCES
+    source = "real_logs" if made else config.source
     scenes, _ = load_scenes(
         source,
         config.root,
@@ -96,7 +104,7 @@ def _loaded(config: ScenesConfig, split: str) -> list[Scene]:
         stride_s=config.stride_s,
         held_out=config.held_out,
         on_bad_log="skip",
-        count=None if config.source == "synthetic" else count,
-        arguments=config.arguments,
+        count=None if made else count,
+        arguments=None if made else config.arguments,
     )
     return scenes

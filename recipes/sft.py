@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 
 from ar1_rl.driving import Scene, TrajectoryCodec
+from ar1_rl.driving.camera import FRONT_CAMERAS
 from ar1_rl.policy.config import codec_by_name
 from ar1_rl.report.progress import progress
 from ar1_rl.scenes.faults import LabelledTrace
+from rollouts.config import PromptConfig
 from rollouts.dialogue import Dialogue, text_of
 from rollouts.prompts import prompt_builder
 
@@ -24,19 +27,21 @@ from .epoch_order import EpochOrder
 from .ranks import Ranks
 from .run_config import RunConfig
 from .run_folder import RunFolder
+from .sft_images import LENGTH, PLACE, ImageArrays, ImageCollator, as_arrays
 from .spool import Spool
 from .stopping import StopFlag
 from .training import device_arguments, save_whole, silence, step_callback
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from ar1_rl.policy.loading import LoadedPolicy
 
 SFT_FOLDER = "sft"
 TRAINER_FOLDER = "sft-trainer"
 LOGGED_EVERY = 25
 """Steps between two lines of metrics."""
-TOKENS_AT_ONCE = 1000
+TOKENS_AT_ONCE = 200
 """Examples turned into tokens between two steps of the progress bar."""
 NOT_TAUGHT = -100
 """As a label: no token to learn; the figure of torch and transformers."""
@@ -72,9 +77,10 @@ def fine_tune(
     ranks = folder.ranks
     device = device_arguments(config)
     ranks.mark("SFT, loading the policy")
-    model, tokenizer = _starting_point(config, examples, codec)
-    dialogue = Dialogue.of(tokenizer, codec, prompt_builder(config.rollouts))
-    rows = taught_rows(dialogue, examples, folder.path, console, ranks.mark)
+    started = _starting_point(config, examples, codec)
+    model, reader = started.model, started.processor or started.tokenizer
+    dialogue = Dialogue.configured(started.tokenizer, codec, config.rollouts, started.processor)
+    rows, images = taught_rows(dialogue, examples, folder.path, console, ranks.mark)
     # Stage 3 of DeepSpeed leaves none of a parameter in its place, and remembers its size.
     parameters = sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
     console.print(f"SFT: {len(rows)} traces, {parameters / 1e6:.2f} M parameters, {config.sft.steps} steps")
@@ -109,7 +115,8 @@ def fine_tune(
             model=model,
             args=arguments,
             train_dataset=rows,
-            processing_class=tokenizer,
+            processing_class=reader,
+            data_collator=None if started.processor is None else ImageCollator(started.processor, images),
             callbacks=[
                 step_callback("sft", folder, bar, stop, note="loss"),
                 checkpoint_callback("sft", [order], ranks, resume_from),
@@ -131,19 +138,30 @@ def _remove(checkpoints: Path, ranks: Ranks) -> None:
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _starting_point(
-    config: RunConfig, examples: Sequence[Example], codec: TrajectoryCodec
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    if config.policy.path is not None:
-        from ar1_rl.policy.pretrained import prepare
-
-        return prepare(config.policy.path, config.policy.dtype, codec)
-    from ar1_rl.policy.tiny import build_model, build_tokenizer
-    from rollouts.describe import VOCABULARY
+def _starting_point(config: RunConfig, examples: Sequence[Example], codec: TrajectoryCodec) -> LoadedPolicy:
+    from ar1_rl.policy.loading import start_policy
 
     traces = (example.trace.text for example in examples)
-    tokenizer = build_tokenizer(chain([" ".join(VOCABULARY)], traces, _words_of_own_prompts(config, examples)), codec)
-    return build_model(tokenizer, config.policy.tiny, config.seed), tokenizer
+    prompts = prompt_words(config.rollouts, (example.scene for example in examples))
+    own = _words_of_own_prompts(config, examples)
+    return start_policy(config.policy, chain(prompts, traces, own), codec, config.seed)
+
+
+def prompt_words(config: PromptConfig, scenes: Iterable[Scene]) -> Iterator[str]:
+    """What the library's own prompts are written with, of the scene in words or of its frames."""
+    if config.frames is None:
+        from rollouts.describe import VOCABULARY
+
+        yield " ".join(VOCABULARY)
+        return
+    from rollouts.vision.prompt import words_of
+
+    cameras = config.frames.cameras or {
+        name: None
+        for scene in scenes
+        for name in [frame.camera.name for frame in scene.observation.frames] or FRONT_CAMERAS
+    }
+    yield words_of(config.frames.layout, list(cameras), config.frames.count)
 
 
 def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Iterator[str]:
@@ -158,31 +176,38 @@ def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Ite
 
 def taught_rows(
     dialogue: Dialogue, examples: Sequence[Example], folder: Path, console: Console, mark: Callable[[str], None]
-) -> Dataset:
-    """Token ids and labels, read from a file when a row is asked for. A label is the token to learn, or none."""
+) -> tuple[Dataset, Spool[ImageArrays]]:
+    """Token ids and labels, read from a file when a row is asked for. A label is the token to learn, or none.
+
+    Beside them the images of each row, by its `place`: decoded here, once, and nowhere else.
+    """
     from datasets import Dataset
 
     taught: Spool[tuple[np.ndarray, np.ndarray]] = Spool(folder)
+    images: Spool[ImageArrays] = Spool(folder)
+    lengths = array("q")
     with progress(console, "SFT traces to tokens", len(examples)) as bar:
         for start in range(0, len(examples), TOKENS_AT_ONCE):
             mark("SFT, traces to tokens")
             batch = examples[start : start + TOKENS_AT_ONCE]
-            messages = dialogue.prompts([e.scene.observation for e in batch])
-            prompts = dialogue.token_ids([dialogue.prompt_text(m) for m in messages])
+            prompts = dialogue.ask_about([e.scene for e in batch])
             histories = np.stack([e.scene.observation.history_T3 for e in batch])
             futures = np.stack([e.trace.future_T3 for e in batch])
             completions = dialogue.token_ids(
                 dialogue.completion_texts([e.trace.text for e in batch], histories, futures)
             )
             for prompt, completion in zip(prompts, completions, strict=True):
-                taught.append((np.array(prompt, dtype=np.int32), np.array(completion, dtype=np.int32)))
+                taught.append((np.array(prompt.token_ids, dtype=np.int32), np.array(completion, dtype=np.int32)))
+                images.append(as_arrays(prompt.images))
+                lengths.append(len(prompt.token_ids) + len(completion))
             bar.advance(len(batch))
 
-    def rows(columns: dict[str, list[int]]) -> dict[str, list[list[int]]]:
-        pairs = [taught[place] for place in columns["place"]]
+    def rows(columns: dict[str, list[int]]) -> dict[str, list[Any]]:
+        pairs = [taught[place] for place in columns[PLACE]]
         return {
+            **columns,
             "input_ids": [[*prompt.tolist(), *completion.tolist()] for prompt, completion in pairs],
             "labels": [[NOT_TAUGHT] * len(prompt) + completion.tolist() for prompt, completion in pairs],
         }
 
-    return Dataset.from_dict({"place": range(len(taught))}).with_transform(rows)
+    return Dataset.from_dict({PLACE: range(len(taught)), LENGTH: list(lengths)}).with_transform(rows), images

@@ -34,7 +34,8 @@ def load_into(trainer: Any, folder: Path) -> None:
     """
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+
+    from ar1_rl.policy.loading import load_policy
 
     model = trainer.accelerator.unwrap_model(trainer.model)
     with torch.no_grad():
@@ -44,7 +45,7 @@ def load_into(trainer: Any, folder: Path) -> None:
             with whole((p for p in model.parameters() if p.requires_grad), write=True):
                 set_peft_model_state_dict(model, load_peft_weights(str(folder)))
             return
-        saved = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype)
+        saved = load_policy(str(folder), str(model.dtype).removeprefix("torch.")).model
         for target, source in zip(model.parameters(), saved.parameters(), strict=True):
             with whole([target, source], write=True):
                 target.copy_(source)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ar1_rl.config import ConfigModel
+from ar1_rl.frames.config import FramesConfig
 
 EngineName = Literal["vllm", "transformers"]
 
@@ -29,18 +30,46 @@ class Greedy(SamplingConfig):
     temperature: float = Field(0.0, ge=0.0, le=0.0)
 
 
+class FramesLayout(ConfigModel):
+    """How frames are put into a prompt: Alpamayo 1.5's layout; Alpamayo-R1's has neither names nor numbers."""
+
+    camera_names: bool = True
+    """The name of a camera before its frames."""
+    frame_numbers: bool = True
+    """The number of each frame of a camera before it, from old to new."""
+    system: str = "You are a driving assistant that drives safely and accurately."
+    """Empty: no system message."""
+    instruction: str = "Reason about the causes of what to do next, then write the future trajectory."
+    """After the frames and the history."""
+
+
+class ShownFrames(FramesConfig):
+    """Which frames a policy is shown, and how they stand in its prompt."""
+
+    layout: FramesLayout = FramesLayout()
+
+
 class PromptConfig(ConfigModel):
     """What a policy is asked with."""
 
     prompt: str | None = None
-    """A prompt builder of your own by `path/to/file.py:name` or `package.module:name`; unset: the scene in words."""
+    """A prompt builder of your own by `path/to/file.py:name` or `package.module:name`; unset: the scene in words, or in
+    `frames`."""
     prompt_arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of a prompt builder of your own."""
+    frames: ShownFrames | None = None
+    """Camera frames and the driven history, without a word on what is in the frames, for a policy that sees."""
 
     @model_validator(mode="after")
     def _arguments_have_a_builder(self) -> PromptConfig:
         if self.prompt_arguments and self.prompt is None:
             raise ValueError("prompt_arguments: they go with `prompt`, a prompt builder of your own")
+        return self
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> PromptConfig:
+        if self.frames is not None and self.prompt is not None:
+            raise ValueError("frames: the library writes that prompt; allowed is one of `frames` and `prompt`")
         return self
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from .config import SamplingConfig
+
+Images = Sequence[Any]
+"""PIL images of one prompt, in the order of its placeholders; by reference, so K rollouts of a scene share them."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,9 @@ class Request:
     """One completion to draw."""
 
     prompt_token_ids: tuple[int, ...]
+    """With a placeholder for every token of every image."""
     seed: int
+    images: Images = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,13 @@ class Engine(Protocol):
         ...
 
     def logprobs(
-        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        completions: Sequence[Sequence[int]],
+        progress: Progress | None = None,
+        images: Sequence[Images] | None = None,
     ) -> list[tuple[float, ...]]:
-        """Per token log-probabilities of given completions at temperature 1, without top-p."""
+        """Per token log-probabilities of given completions at temperature 1, without top-p; `images` a prompt."""
         ...
 
 

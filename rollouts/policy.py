@@ -11,7 +11,7 @@ import numpy as np
 from ar1_rl.driving import Completion, Observation, Scene
 
 from .config import SamplingConfig
-from .dialogue import Dialogue
+from .dialogue import Dialogue, Prompt
 from .engine import Engine, Event, Progress, Request, Sample, TextReady, Whole, collect, request_seed
 from .record import Rollout
 
@@ -40,9 +40,8 @@ class Policy:
 
     def sample(self, observations: Sequence[Observation], k: int, seeds: Sequence[int]) -> list[list[Completion]]:
         """K completions an observation; `seeds` has k entries an observation, in order."""
-        messages = self.dialogue.prompts(observations)
-        prompts = self.dialogue.token_ids([self.dialogue.prompt_text(m) for m in messages])
-        requests = [Request(prompts[i // k], seed) for i, seed in enumerate(seeds)]
+        prompts = self.dialogue.ask(observations)
+        requests = [request_for(prompts[i // k], seed) for i, seed in enumerate(seeds)]
         samples = self.engine.sample(requests, self.sampling, self.dialogue.layout.future_end)
         histories = np.stack([o.history_T3 for o in observations for _ in range(k)])
         parsed = self.dialogue.parse([s.token_ids for s in samples], histories)
@@ -59,12 +58,11 @@ class Policy:
         listener: Listener | None = None,
     ) -> list[Rollout]:
         """One recorded rollout for each (scene, sample number) pair; `listener` is told of each as it comes."""
-        unique = {scene.id: scene for scene in scenes}
-        messages = self.dialogue.prompts([scene.observation for scene in unique.values()])
-        texts = {i: self.dialogue.prompt_text(m) for i, m in zip(unique, messages, strict=True)}
-        ids = dict(zip(texts, self.dialogue.token_ids(list(texts.values())), strict=True))
+        unique, sight = {scene.id: scene for scene in scenes}, self.dialogue.sight
+        asked = self.dialogue.ask_about(list(unique.values()))
+        prompts = dict(zip(unique, asked, strict=True))
         seeds = [request_seed(run_seed, step, s.id, k) for s, k in zip(scenes, samples, strict=True)]
-        requests = [Request(ids[scene.id], seed) for scene, seed in zip(scenes, seeds, strict=True)]
+        requests = [request_for(prompts[scene.id], seed) for scene, seed in zip(scenes, seeds, strict=True)]
         histories = np.stack([scene.observation.history_T3 for scene in scenes])
         if listener is None:
             drawn = self.engine.sample(requests, self.sampling, self.dialogue.layout.future_end, progress)
@@ -80,10 +78,12 @@ class Policy:
                 seed=seed,
                 step=step,
                 policy_version=self.version,
-                prompt_text=texts[scene.id],
-                prompt_token_ids=ids[scene.id],
+                prompt_text=prompts[scene.id].text,
+                prompt_token_ids=prompts[scene.id].token_ids,
                 completion=completion,
                 logprobs=sample.logprobs,
+                images=prompts[scene.id].images,
+                frames=None if sight is None else sight.frames,
             )
             for scene, number, seed, sample, completion in zip(scenes, samples, seeds, drawn, parsed, strict=True)
         ]
@@ -110,3 +110,8 @@ class Policy:
 
         samples = collect(told(), progress)
         return samples, [completions[row] for row in range(len(requests))]
+
+
+def request_for(prompt: Prompt, seed: int) -> Request:
+    """A completion to draw for a prompt."""
+    return Request(prompt.token_ids, seed, prompt.images)

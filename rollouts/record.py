@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ar1_rl.driving import Completion
+from ar1_rl.frames import FramesConfig
+
+from .engine import Images
 
 ROLLOUT_SCHEMA_VERSION = 1
 
@@ -29,6 +32,10 @@ class Rollout:
     completion: Completion
     logprobs: tuple[float, ...]
     """Per completion token, under the distribution it was drawn from."""
+    images: Images = ()
+    """What the policy was shown, by reference."""
+    frames: FramesConfig | None = None
+    """Which frames of the scene these are; None: the scene in words, or images of a prompt builder of the user's."""
 
 
 @dataclass(frozen=True, kw_only=True)

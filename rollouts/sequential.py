@@ -9,29 +9,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ar1_rl.errors import ConfigError
+
 from .config import EngineConfig, SamplingConfig
-from .engine import Event, Progress, Request, Sample, Whole, collect
+from .engine import Event, Images, Progress, Request, Sample, Whole, collect
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, ProcessorMixin
 
 
 def open_engine(path: str, config: EngineConfig, dtype: str) -> SequentialEngine:
     """An engine over the policy folder at `path`."""
-    from ar1_rl.policy.pretrained import load
+    from ar1_rl.policy.loading import load_policy
 
-    model, tokenizer = load(path, dtype)
-    return SequentialEngine(model.eval(), pad_token_id=int(tokenizer.pad_token_id), batch_size=config.max_sequences)
+    policy = load_policy(path, dtype)
+    pad = int(policy.tokenizer.pad_token_id)
+    return SequentialEngine(policy.model.eval(), pad, config.max_sequences, policy.processor)
 
 
 class SequentialEngine:
-    """`Engine` over a transformers model in this process; the model may be one that is being trained."""
+    """`Engine` over a transformers model in this process; the model may be one that is being trained.
 
-    def __init__(self, model: PreTrainedModel, pad_token_id: int, batch_size: int) -> None:
+    A model that sees comes with its processor.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, pad_token_id: int, batch_size: int, processor: ProcessorMixin | None = None
+    ) -> None:
         self._model = model
         self._pad = pad_token_id
         self._batch_size = batch_size
+        self._processor = processor
 
     def stream(
         self,
@@ -50,6 +59,7 @@ class SequentialEngine:
                 batch = requests[start : start + self._batch_size]
                 noise = _SeededNoise([r.seed for r in batch], sampling)
                 ids, mask = self._left_padded([r.prompt_token_ids for r in batch])
+                seen = self._seen([r.images for r in batch], ids)
                 with torch.no_grad():
                     whole = self._model.generate(
                         input_ids=ids,
@@ -59,6 +69,7 @@ class SequentialEngine:
                         eos_token_id=stop_token_id,
                         pad_token_id=self._pad,
                         logits_processor=[noise],
+                        **seen,
                     )
                 drawn = enumerate(whole[:, ids.shape[1] :].tolist(), start)
                 yield [Whole(row, noise.sample(row - start, tokens, stop_token_id)) for row, tokens in drawn]
@@ -76,21 +87,31 @@ class SequentialEngine:
         return collect(self.stream(requests, sampling, stop_token_id), progress)
 
     def logprobs(
-        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        completions: Sequence[Sequence[int]],
+        progress: Progress | None = None,
+        images: Sequence[Images] | None = None,
     ) -> list[tuple[float, ...]]:
         """Log-probabilities of given completions at temperature 1."""
         import torch
 
+        shown = images or [()] * len(prompts)
         scored: list[tuple[float, ...]] = []
         for start in range(0, len(prompts), self._batch_size):
             batch = slice(start, start + self._batch_size)
             whole = [[*p, *c] for p, c in zip(prompts[batch], completions[batch], strict=True)]
             ids, mask = self._left_padded(whole)
-            positions = (mask.cumsum(-1) - 1).clamp(min=0)
+            seen = self._seen(shown[batch], ids)
+            # A model that is told where its images are counts positions in its own way.
+            if "mm_token_type_ids" not in seen:
+                seen["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
             with torch.no_grad():
-                logits = self._model(input_ids=ids, attention_mask=mask, position_ids=positions).logits
+                logits = self._model(input_ids=ids, attention_mask=mask, **seen).logits
             steps = torch.log_softmax(logits[:, :-1].float(), dim=-1)
-            chosen = steps.gather(-1, ids[:, 1:, None]).squeeze(-1)
+            # The placeholder of an image may lie behind the vocabulary; it is never in a completion.
+            asked = ids[:, 1:, None].clamp(max=steps.shape[-1] - 1)
+            chosen = steps.gather(-1, asked).squeeze(-1)
             scored += [
                 tuple(row[len(row) - len(completion) :].tolist())
                 for row, completion in zip(chosen, completions[batch], strict=True)
@@ -99,6 +120,16 @@ class SequentialEngine:
                 progress(len(whole))
         return scored
 
+    def _seen(self, images: Sequence[Images], ids_BT: torch.Tensor) -> dict[str, Any]:
+        """What the model is given of the images of a batch, each preprocessed once."""
+        if not any(images):
+            return {}
+        if self._processor is None:
+            raise ConfigError(
+                "prompts with images, and a model without a processor: give SequentialEngine its processor"
+            )
+        return model_inputs(self._processor, images, ids_BT)
+
     def _left_padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
@@ -106,6 +137,25 @@ class SequentialEngine:
         ids = torch.tensor([[self._pad] * (width - len(row)) + list(row) for row in rows])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
         return ids.to(self._model.device), mask.to(self._model.device)
+
+
+def model_inputs(processor: ProcessorMixin, images: Sequence[Images], ids_BT: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Pixel values, and what else a model wants to know about the images of a batch, on its device.
+
+    Rows that share their images by reference share the work of preprocessing.
+    """
+    import torch
+
+    once: dict[int, Any] = {}
+    for shown in images:
+        if shown and id(shown) not in once:
+            once[id(shown)] = processor.image_processor(list(shown), return_tensors="pt")
+    rows = [once[id(shown)] for shown in images if shown]
+    names = [name for name in rows[0] if name in ("pixel_values", "image_grid_thw")]
+    inputs = {name: torch.cat([row[name] for row in rows]).to(ids_BT.device) for name in names}
+    if "mm_token_type_ids" in processor.model_input_names:
+        inputs["mm_token_type_ids"] = (ids_BT == processor.image_token_id).long()
+    return inputs
 
 
 class _SeededNoise:

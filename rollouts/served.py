@@ -12,7 +12,7 @@ from typing import Any
 from ar1_rl.errors import ConfigError
 
 from .config import SamplingConfig
-from .engine import Event, Progress, Request, Sample, Whole, collect
+from .engine import Event, Images, Progress, Request, Sample, Whole, collect
 
 REQUESTS_AT_ONCE = 256
 """Of one rank; the server makes batches of them."""
@@ -26,6 +26,14 @@ def check_machine() -> None:
         raise ConfigError(
             "rollouts.server: weights reach a vLLM server over NCCL, which needs CUDA on both sides, and there is none "
             "here; unset it, and vLLM shares the process of the trainer"
+        )
+
+
+def _check_blind(images: Sequence[Images]) -> None:
+    if any(images):
+        raise ConfigError(
+            "rollouts.server: the completions endpoint of a server takes no images; unset it, and vLLM shares the "
+            "process of the trainer"
         )
 
 
@@ -47,6 +55,7 @@ class ServedEngine:
         text_end_token_id: int | None = None,
     ) -> Iterator[list[Event]]:
         """Whole completions as they come; a server tells of none before it is whole."""
+        _check_blind([request.images for request in requests])
 
         def draw(request: Request) -> Sample:
             answer = self._client.completions.create(
@@ -82,9 +91,14 @@ class ServedEngine:
         return collect(self.stream(requests, sampling, stop_token_id), progress)
 
     def logprobs(
-        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        completions: Sequence[Sequence[int]],
+        progress: Progress | None = None,
+        images: Sequence[Images] | None = None,
     ) -> list[tuple[float, ...]]:
         """Log-probabilities of given completions at temperature 1, read off as those of a prompt."""
+        _check_blind(images or ())
 
         def read(pair: tuple[Sequence[int], Sequence[int]]) -> tuple[float, ...]:
             prompt, completion = pair

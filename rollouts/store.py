@@ -37,6 +37,9 @@ def rollout_row(rollout: Rollout, reward: float | None, scores: Mapping[str, Sco
         "decode_error": None if completion.error is None else str(completion.error),
         "reward": reward,
     }
+    if rollout.frames is not None:
+        # With the scene's id this tells which pixels they were; a copy would be the bulk of the file.
+        row["frames"] = rollout.frames.model_dump_json()
     for name, score in scores.items():
         row[name] = score.value
         row[f"{name}.parts"] = json.dumps(dict(score.parts))

@@ -1,4 +1,4 @@
-"""Sampling through vLLM, in this process: the one file that knows vLLM.
+"""Sampling through vLLM, in this process.
 
 The engine is either our own (`open_engine`) or the one that TRL built beside its trainer (`colocated`, constructed
 under `engine_defaults`). Both sample with one seed per request and return flat log-probabilities.
@@ -11,14 +11,16 @@ import importlib.util
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
-from ar1_rl.errors import MissingDependencyError
+from ar1_rl.errors import MissingDependencyError, RunError
+from ar1_rl.policy.vision.adapter import require_torchvision
 from ar1_rl.stalls import StallGuard
 
+from . import engine_fixes
 from .config import STALL_S, EngineConfig, SamplingConfig
-from .engine import Event, Progress, Request, Sample, TextReady, Whole, collect
+from .engine import Event, Images, Progress, Request, Sample, TextReady, Whole, collect
+from .vision.plugin import register
 
 CPU_BATCHED_TOKENS = 4096
 """Tokens of one engine step on CPU, at least; TRL's own figure."""
@@ -66,49 +68,27 @@ def open_engine(path: str, config: EngineConfig, dtype: str) -> VectorisedEngine
     """An engine of our own over the policy folder at `path`, for evaluation and stand-alone rollouts."""
     require()
     set_environment(config)
+    require_torchvision(path)
     with engine_defaults(config, dtype):
         from vllm import LLM
 
-        model = LLM(
+        model = engine_fixes.build_engine(
+            LLM,
+            _settings(config, dtype),
             model=path,
             gpu_memory_utilization=config.gpu_memory_share,
             max_model_len=config.max_model_tokens,
             logprobs_mode="processed_logprobs",  # of the distribution that is drawn from, as TRL's engines have it
-            **_settings(config, dtype),
         )
     return VectorisedEngine(model, config.stall_s)
 
 
 @contextlib.contextmanager
 def engine_defaults(config: EngineConfig, dtype: str) -> Iterator[None]:
-    """While open, engines that TRL builds have our settings, for most of which TRL 1.16 has no argument.
-
-    On CPU the weights stay unpacked, or the next weight sync would find none, and noise is drawn once for requests with
-    a seed: vLLM 0.31 draws it for all and again for those (measured: 5 % of a step of the quickstart; same tokens).
-    """
-    import trl.generation.vllm_generation as generation
-    import vllm.model_executor.layers.utils as layers
-    from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler
-
-    build = generation.LLM
-
-    def build_engine(*args: Any, **kwargs: Any) -> Any:
-        return build(*args, **{**kwargs, **_settings(config, dtype)})
-
-    dispatch, draw = layers.dispatch_cpu_unquantized_gemm, TopKTopPSampler.forward_cpu
-
-    def draw_once(sampler: Any, logits: Any, generators: Any, k: Any, p: Any) -> Any:
-        return (sampler.forward_native if generators else partial(draw, sampler))(logits, generators, k, p)
-
-    generation.LLM = build_engine
-    layers.dispatch_cpu_unquantized_gemm = _keep_weight
-    TopKTopPSampler.forward_cpu = draw_once
-    try:
+    """While open, engines that TRL builds have our settings, and every engine is built with the fixes it needs."""
+    register()
+    with engine_fixes.applied(_settings(config, dtype)):
         yield
-    finally:
-        generation.LLM = build
-        layers.dispatch_cpu_unquantized_gemm = dispatch
-        TopKTopPSampler.forward_cpu = draw
 
 
 def _settings(config: EngineConfig, dtype: str) -> dict[str, Any]:
@@ -116,7 +96,8 @@ def _settings(config: EngineConfig, dtype: str) -> dict[str, Any]:
 
     dtype: left alone, vLLM turns float32 checkpoints into bfloat16 (measured: mean |difference| of log-probabilities
     to the trainer 1e-3, against 4e-7 in float32). On CPU: eager, up in 2 s instead of 17 to 31 s; and prompts are never
-    split: after a split vLLM 0.31 winds back the request's random generator, which CPU generators cannot do.
+    split: after a split vLLM 0.31 winds back the request's random generator, which CPU generators cannot do; and no
+    trial run with as many images as fit.
     """
     import torch
 
@@ -128,15 +109,13 @@ def _settings(config: EngineConfig, dtype: str) -> dict[str, Any]:
     }
     if not torch.cuda.is_available():
         batched = max(CPU_BATCHED_TOKENS, config.max_model_tokens)
-        settings |= {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": batched}
+        settings |= {
+            "enforce_eager": True,
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": batched,
+            "skip_mm_profiling": True,
+        }
     return settings
-
-
-def _keep_weight(layer: Any, remove_weight: bool) -> None:
-    """Plain matrix product on the layer's own weight, which a weight sync may replace in place."""
-    import torch
-
-    layer.cpu_linear = torch.nn.functional.linear
 
 
 class VectorisedEngine:
@@ -177,7 +156,8 @@ class VectorisedEngine:
             for request in requests
         ]
         drawn = [_Drawn(number, text_end_token_id) for number in range(len(requests))]
-        for outputs in self._steps([r.prompt_token_ids for r in requests], parameters):
+        prompts = [(request.prompt_token_ids, request.images) for request in requests]
+        for outputs in self._steps(prompts, parameters):
             events = [drawn[number].add(output) for number, output in outputs]
             if told := [event for event in events if event is not None]:
                 yield told
@@ -193,13 +173,18 @@ class VectorisedEngine:
         return collect(self.stream(requests, sampling, stop_token_id), progress)
 
     def logprobs(
-        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], progress: Progress | None = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        completions: Sequence[Sequence[int]],
+        progress: Progress | None = None,
+        images: Sequence[Images] | None = None,
     ) -> list[tuple[float, ...]]:
         """Log-probabilities of given completions at temperature 1, read off as those of a prompt."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        whole = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
+        shown = images or [()] * len(prompts)
+        whole = [([*prompt, *drawn], seen) for prompt, drawn, seen in zip(prompts, completions, shown, strict=True)]
         parameters = SamplingParams(
             output_kind=RequestOutputKind.FINAL_ONLY,
             temperature=1.0,
@@ -216,17 +201,24 @@ class VectorisedEngine:
                 progress(len(outputs))
         return [scored[number] for number in range(len(whole))]
 
-    def _steps(self, prompts: Sequence[Sequence[int]], parameters: Sequence[Any]) -> Iterator[list[tuple[int, Any]]]:
-        """Feed the engine and step it until all is done: what is new in each step, by the number of its request."""
+    def _steps(
+        self, prompts: Sequence[tuple[Sequence[int], Images]], parameters: Sequence[Any]
+    ) -> Iterator[list[tuple[int, Any]]]:
+        """Feed the engine and step it until all is done: what is new in each step, by the number of its request.
+
+        RunError where the engine made a prompt of another length than it was given.
+        """
         engine = self._model.llm_engine
         unfinished = {str(number) for number in range(len(prompts))}
-        for number, (prompt, parameter) in enumerate(zip(prompts, parameters, strict=True)):
-            engine.add_request(str(number), {"prompt_token_ids": list(prompt)}, parameter)
+        for number, ((token_ids, images), parameter) in enumerate(zip(prompts, parameters, strict=True)):
+            engine.add_request(str(number), self._asked(token_ids, images), parameter)
         try:
             with StallGuard(STALLED.format(len(prompts)), self._stall_s) as guard:
                 while engine.has_unfinished_requests():
                     guard.check()
                     if outputs := engine.step():
+                        for output in outputs:
+                            _check_length(len(prompts[int(output.request_id)][0]), len(output.prompt_token_ids))
                         unfinished -= {output.request_id for output in outputs if output.finished}
                         yield [(int(output.request_id), output) for output in outputs]
                         guard.progressed()
@@ -234,6 +226,22 @@ class VectorisedEngine:
             # Someone has stopped listening, or something went wrong: the next batch finds the engine empty.
             if unfinished:
                 engine.abort_request(sorted(unfinished))
+
+    def _asked(self, token_ids: Sequence[int], images: Images) -> dict[str, Any]:
+        """A prompt as vLLM takes it."""
+        if not images:
+            return {"prompt_token_ids": list(token_ids)}
+        placeholder = self._model.llm_engine.model_config.hf_config.image_token_id
+        collapsed = engine_fixes.one_placeholder_an_image(token_ids, placeholder, len(images))
+        return {"prompt_token_ids": collapsed, "multi_modal_data": {"image": list(images)}}
+
+
+def _check_length(given: int, made: int) -> None:
+    if given != made:
+        raise RunError(
+            f"the sampling engine reads a prompt of {given} tokens as {made}: its images have another size there than "
+            "in our processor, so its log-probabilities are not the trainer's; use one processor for both"
+        )
 
 
 class _Drawn:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import io
 
 import numpy as np
 import pytest
 from driving_cases import a_scene
+from PIL import Image
 
 from ar1_rl.driving.scene import Camera, Frame
 from ar1_rl.errors import ConfigError, SceneError
+from ar1_rl.frames import FramesConfig, frames_of
+from ar1_rl.scenes.synthetic import generate_scenes
 from rewards.critic.prompt import CriticPrompt, last_history_frame, load_prompt
+from rewards.critic.questions import Pictures
 from rewards.critic.rubric import Choice, Criterion, Rubric, load_rubric
 from rewards.critic.verdict import REPLY_MODES
 
@@ -180,3 +185,17 @@ def test_of_cameras_that_fire_together_the_one_that_looks_ahead_is_taken(tmp_pat
 def test_an_image_that_cannot_be_read_names_scene_and_file(tmp_path):
     with pytest.raises(SceneError, match=r"scene s: image .*gone\.png: No such file"):
         last_history_frame(scene_with(frame(tmp_path / "gone.png", 0.0)))
+
+
+def test_a_scene_whose_frames_are_rendered_is_shown_as_its_front_camera_sees_it(tmp_path):
+    scene = next(iter(generate_scenes(0, "train", 1)))
+    picture = np.asarray(Image.open(io.BytesIO(last_history_frame(scene))))
+    config = FramesConfig(cameras=("front_wide",), width_px=384, height_px=256, count=1)
+    assert np.array_equal(picture, frames_of(scene, config).images_CTHW3[0, 0])
+
+
+def test_pictures_of_rendered_scenes_are_told_apart_by_scene():
+    one, other = generate_scenes(0, "train", 2)
+    pictures = Pictures()
+    assert pictures.of(one).hash != pictures.of(other).hash
+    assert pictures.of(one) is pictures.of(one), "rendered once"

@@ -221,4 +221,5 @@ def test_the_logs_of_each_format_are_counted(tmp_path: Path, monkeypatch: pytest
     for name in ("scenarionet/a.pkl", "scenarionet/b.pkl", "drive/40/global_pose/frame_times", "poses/00.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert data().found == f"{tmp_path}: logs of argoverse2 0, kitti_odometry 1, scenarionet 2, comma2k19 1"
+    counts = "argoverse2 0, kitti_odometry 1, scenarionet 2, comma2k19 1, physical_ai_av 0"
+    assert data().found == f"{tmp_path}: logs of {counts}"

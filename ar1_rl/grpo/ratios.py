@@ -15,12 +15,15 @@ Level = Literal["token", "sequence"]
 
 QUANTILES = {"min": 0.0, "p05": 0.05, "p50": 0.5, "p95": 0.95, "max": 1.0}
 
+DIFFERENCE = "sampling/logprob_difference/mean"
+"""Mean |log pi_trainer - log pi_engine| of the drawn tokens [nats]: 0 where both are one policy."""
+
 LARGEST_LOG_RATIO = 700.0
 """exp of more is no number."""
 
 
 def ratio_metrics(log_ratios_BT: np.ndarray, level: Level, low: float | None, high: float | None) -> dict[str, float]:
-    """`sampling/ratio/<token|sequence>/<quantile>`, and `sampling/ratio/masked_share` at the level of the correction.
+    """The mean difference, `sampling/ratio/<token|sequence>/<quantile>`, and `sampling/ratio/masked_share`.
 
     `log_ratios_BT` is log pi_trainer - log pi_engine of the drawn tokens, NaN past the end of a completion. Masked (or
     truncated, as the correction is set) are those outside `low` to `high`; None is no bound.
@@ -30,6 +33,8 @@ def ratio_metrics(log_ratios_BT: np.ndarray, level: Level, low: float | None, hi
         name: np.exp(np.clip(values, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)) for name, values in log_ratios.items()
     }
     metrics: dict[str, float] = {}
+    if len(log_ratios["token"]):
+        metrics[DIFFERENCE] = float(np.abs(log_ratios["token"]).mean())
     for name, values in ratios.items():
         if len(values):
             found = np.quantile(values, list(QUANTILES.values()))

@@ -23,6 +23,9 @@ from .ratios import Level, ratio_metrics
 ROW_MEAN_LOSSES = ("grpo", "gspo", "sapo", "dr_grpo")
 """Losses that TRL averages over rows. The others divide by token counts, from which masked rows are already gone."""
 
+VISION_INPUTS = ("pixel_values", "image_grid_thw", "num_images", "image_sizes", "mm_token_type_ids")
+"""What TRL's own losses hand on to a model that sees, of the models that `ar1_rl.policy` loads."""
+
 PartRewards = Callable[[], Sequence[tuple[float | None, float | None]]]
 """What the reasoning and what the trajectory of each rollout is worth, of the batch that was scored last."""
 
@@ -144,8 +147,9 @@ class PolicyTrainer(GRPOTrainer):
         ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
         attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
         mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
+        seen = {name: inputs[name] for name in VISION_INPUTS if name in inputs}
         logprobs, entropies, _ = self._get_per_token_logps_and_entropies(
-            model, ids, attention, inputs["completion_mask"].size(1), compute_entropy=True
+            model, ids, attention, inputs["completion_mask"].size(1), compute_entropy=True, **seen
         )
         reference = inputs.get("ref_per_token_logps")
         self._log_mean("entropy", entropies, mask)

@@ -20,7 +20,7 @@ class Metric(NamedTuple):
 
     name: str
     unit: str
-    """"0-5", "share", "m", "words"."""
+    """"0-5", "share", "m", "words", "nats"."""
     better: Better
     label: str
 
@@ -111,4 +111,24 @@ WITHOUT_SOMETHING = (
 )
 """Of the greedy answer, in scenes with something taken out; null in all others."""
 
-CATALOGUE = {metric.name: metric for metric in (*OF_THE_ANSWER, *OF_ALL_ROLLOUTS, *WITHOUT_SOMETHING)}
+WITH_OTHER_FRAMES = (
+    Metric("picks_expert", "share", "up", "of a pair: its own expert"),
+    *(
+        metric
+        for name, told in (("blind", "black frames"), ("shuffled", "others' frames"))
+        for metric in (
+            Metric(f"{name}_picks_expert", "share", "neither", f"{told}: its own expert"),
+            Metric(f"{name}_change_reasoning_score", "0-5", "neither", f"{told}: reasoning score, change"),
+            Metric(f"{name}_change_consistency", "share", "neither", f"{told}: consistency, change"),
+            Metric(f"{name}_change_ade_m", "m", "neither", f"{told}: ADE, change"),
+            Metric(f"{name}_trace", "share", "neither", f"{told}: another trace"),
+            Metric(f"{name}_plan", "share", "neither", f"{told}: another plan"),
+        )
+    ),
+    Metric("blind_change_reference_nats", "nats", "neither", "black frames: reference likelihood, change"),
+)
+"""Of the greedy answer of a policy that sees, in the first scenes; null in all others."""
+
+CATALOGUE = {
+    metric.name: metric for metric in (*OF_THE_ANSWER, *OF_ALL_ROLLOUTS, *WITHOUT_SOMETHING, *WITH_OTHER_FRAMES)
+}

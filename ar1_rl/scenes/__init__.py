@@ -18,22 +18,26 @@ from ar1_rl.driving.scene import Scene
 from ar1_rl.errors import ConfigError
 from ar1_rl.plugins import is_spec, load_object
 
-from . import argoverse2, comma2k19, kitti_odometry, scenarionet
+from . import argoverse2, comma2k19, kitti_odometry, physical_ai_av, scenarionet
 from .log_scenes import NO_TRACE, LogFolder
 from .logs import SPLITS, LogSource
 from .own import WHAT, stream_own_scenes
 from .windows import WindowConfig
 
-__all__ = ["LOG_SOURCES", "NO_TRACE", "SOURCES", "load_scenes", "stream_scenes"]
+__all__ = ["LOG_SOURCES", "NO_TRACE", "SOURCES", "SYNTHETIC_SOURCES", "load_scenes", "stream_scenes"]
 
 LOG_SOURCES: dict[str, LogSource] = {
     "argoverse2": argoverse2.SOURCE,
     "kitti_odometry": kitti_odometry.SOURCE,
     "scenarionet": scenarionet.SOURCE,
     "comma2k19": comma2k19.SOURCE,
+    "physical_ai_av": physical_ai_av.SOURCE,
 }
 
-SOURCES = ("synthetic", "real_logs", *LOG_SOURCES)
+SYNTHETIC_SOURCES = ("synthetic", "synthetic_pairs")
+"""Made, not read: as many scenes as are asked for."""
+
+SOURCES = (*SYNTHETIC_SOURCES, "real_logs", *LOG_SOURCES)
 """Every name that a config may use."""
 
 DEFAULT_SYNTHETIC_COUNT = 1000
@@ -55,9 +59,10 @@ def load_scenes(
     """Scenes of a source and what was left out of it, by reason.
 
     Args:
-        source_name: "synthetic", one log format by name, "real_logs" for all formats found beneath `root`, or a
-            source of one's own by `path/to/file.py:name` or `package.module:name`: a callable `(split) -> scenes`, or a
-            `LogSource`, of which windows, splits and reference traces are made as of the built-in formats.
+        source_name: "synthetic", "synthetic_pairs" (`synthetic.pairs.mixed_scenes`), one log format by name,
+            "real_logs" for all formats found beneath `root`, or a source of one's own by `path/to/file.py:name` or
+            `package.module:name`: a callable `(split) -> scenes`, or a `LogSource`, of which windows, splits and
+            reference traces are made as of the built-in formats.
         root: folder with real logs; default $AR1_RL_DATA, else ../shared/data.
         split: "train", "validation", "test" or, of real logs, "all"; see `split_logs`.
         stride_s: time between the windows of a log [s].
@@ -66,7 +71,7 @@ def load_scenes(
         on_bad_log: a log that cannot be read stops the call with its SceneError, or is counted as skipped.
         seed: of the synthetic scenes.
         count: number of synthetic scenes (default 1,000); of real logs, see `log_scenes.shares` (default all).
-        arguments: keyword arguments of a source of one's own.
+        arguments: keyword arguments of a source of one's own, or the fields of `PairsConfig`.
 
     Raises:
         ConfigError: an unknown source or split.
@@ -80,6 +85,8 @@ def load_scenes(
         return folder.load()
     if is_spec(source_name):
         return list(stream_own_scenes(source_name, split, arguments or {}, count)), Counter()
+    if source_name == "synthetic_pairs":
+        return list(_pairs(split, seed, count, arguments)), Counter()
     return list(_synthetic(split, seed, count)), Counter()
 
 
@@ -117,6 +124,8 @@ def stream_scenes(
     if is_spec(source_name):
         scenes = stream_own_scenes(source_name, split, arguments or {}, count)
         return islice(scenes, shard + skip * shards, None, shards)
+    if source_name == "synthetic_pairs":
+        return islice(_pairs(split, seed, count, arguments), shard + skip * shards, None, shards)
     return _synthetic(split, seed, count, first=shard + skip * shards, step=shards)
 
 
@@ -133,7 +142,7 @@ def _log_folder(
         sources = LOG_SOURCES
     elif name in LOG_SOURCES:
         sources = {name: LOG_SOURCES[name]}
-    elif name == "synthetic":
+    elif name in SYNTHETIC_SOURCES:
         sources = {}
     else:
         raise ConfigError(
@@ -161,3 +170,12 @@ def _synthetic(split: str, seed: int, count: int | None, *, first: int = 0, step
     known = cast(Literal["train", "validation", "test"], split)
     for number in range(first, DEFAULT_SYNTHETIC_COUNT if count is None else count, step):
         yield from generate_scenes(seed, known, 1, start=number)
+
+
+def _pairs(split: str, seed: int, count: int | None, arguments: Mapping[str, Any] | None) -> Iterator[Scene]:
+    from ..config import check_config
+    from .synthetic.pairs import PairsConfig, mixed_scenes
+
+    known = cast(Literal["train", "validation", "test"], split)
+    config = check_config(PairsConfig, dict(arguments or {}), source="arguments of synthetic_pairs")
+    return mixed_scenes(seed, known, DEFAULT_SYNTHETIC_COUNT if count is None else count, config)

@@ -20,10 +20,11 @@ from ..driving.scene import Scene
 from ..driving.trajectory import HISTORY_STEPS
 from ..errors import ConfigError
 from .synthetic.build import DrivenWorld, drive_world
+from .synthetic.by_id import world_of
 from .synthetic.causes import CAUSES as KINDS
 from .synthetic.counterfactual import on_clear_road
 from .synthetic.draw import Draw
-from .synthetic.generate import SyntheticConfig, draw_driven, parse_scene_id
+from .synthetic.generate import SyntheticConfig
 from .synthetic.sentences import CAUSES, DECIDED, sentence
 
 Fault = Literal["wrong_decision", "wrong_cause", "wrong_trajectory"]
@@ -144,7 +145,7 @@ def _clear_road_future(scene: Scene, scenes: SyntheticConfig) -> np.ndarray:
 
 
 def _driven(scene: Scene, scenes: SyntheticConfig) -> DrivenWorld:
-    driven, _ = draw_driven(*parse_scene_id(scene.id), scenes)
+    driven, _ = world_of(scene.id, scenes)
     if not np.allclose(driven.poses_T3[:HISTORY_STEPS], scene.observation.history_T3, atol=1e-6):
         raise ConfigError(f"scene {scene.id} was generated with another config than the one given; pass its own")
     return driven

@@ -2,8 +2,9 @@
 
 A log is a text file `poses/<sequence>.txt` with a 3x4 matrix, row by row, on each line: camera 0 at that frame in the
 frame of the first. The camera looks along +z with +x to the right, so the ground plane is (z, -x). Neither agents nor a
-map come with it. Frame times are in `sequences/<sequence>/times.txt` of the full data set; where that file is not
-there, frames are taken to be 0.1037 s apart, the mean of the recordings, and the true times differ from that a little.
+map come with it; images do, see `kitti_frames.py`. Frame times are in `sequences/<sequence>/times.txt` of the full data
+set; where that file is not there, frames are taken to be 0.1037 s apart, the mean of the recordings, and the true times
+differ from that a little.
 
 The camera sits ahead of the rear axle, so in a bend it slips sideways. Poses are moved back to where they do not: the
 sideways speed of the camera over its yaw rate is 0.64 to 1.02 m in the sequences 00 to 09, 0.9 m in the middle.
@@ -17,6 +18,7 @@ import numpy as np
 
 from ar1_rl.errors import SceneError
 
+from .kitti_frames import cameras
 from .logs import Log, LogSource
 from .rigs import behind, first_not_finite
 
@@ -42,15 +44,17 @@ def read(path: Path) -> Log:
         raise SceneError(f"{path}: line {bad + 1} holds a number that is not finite")
     yaw_N = np.arctan2(-matrices_N34[:, 0, 2], matrices_N34[:, 2, 2])
     camera_N3 = np.column_stack([matrices_N34[:, 2, 3], -matrices_N34[:, 0, 3], yaw_N])
+    times_s_N = _times(path, len(matrices_N34))
     return Log(
         source=SOURCE.name,
         name=path.stem,
         path=str(path),
         start_us=0,
-        times_s_N=_times(path, len(matrices_N34)),
+        times_s_N=times_s_N,
         poses_N3=behind(camera_N3, CAMERA_AHEAD_OF_REAR_AXLE_M),
         ego_size_m=EGO_SIZE_M,
         ego_center_ahead_m=EGO_CENTER_AHEAD_M,
+        cameras=cameras(path, times_s_N, CAMERA_AHEAD_OF_REAR_AXLE_M),
     )
 
 
@@ -91,5 +95,5 @@ SOURCE = LogSource(
     find=find,
     name_of=lambda path: path.stem,
     read=read,
-    layout="poses/<sequence>.txt, and maybe sequences/<sequence>/times.txt",
+    layout="poses/<sequence>.txt, and maybe sequences/<sequence>/times.txt and images",
 )

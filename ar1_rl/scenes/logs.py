@@ -17,6 +17,8 @@ import numpy as np
 from ar1_rl.driving.scene import Lane
 from ar1_rl.errors import SceneError
 
+from .log_frames import LogCamera
+
 DATA_ROOT_VARIABLE = "AR1_RL_DATA"
 DEFAULT_DATA_ROOT = "../shared/data"
 
@@ -87,6 +89,7 @@ class Log:
     drivable_area: tuple[np.ndarray, ...] | None = None
     crosswalks: tuple[Crosswalk, ...] | None = None
     lights: tuple[TrafficLight, ...] | None = None
+    cameras: tuple[LogCamera, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.times_s_N)

@@ -16,6 +16,7 @@ from ar1_rl.driving.scene import SCENE_STEPS, Agent, Control, Lane, Scene, obser
 from ar1_rl.driving.trajectory import DT_S, FUTURE_STEPS, HISTORY_STEPS, points_to_frame, to_frame
 from ar1_rl.errors import ConfigError
 
+from .log_frames import frames_up_to
 from .logs import Log, Track
 from .roads import crosswalk_controls, light_controls
 
@@ -138,7 +139,12 @@ def _scene(log: Log, t0_s: float, ticks_s_T: np.ndarray, world_T3: np.ndarray, c
         episode=log.episode,
         t0_us=t0_us,
         observation=observe(
-            history_T3=ego_T3[:HISTORY_STEPS], route="unknown", lanes=lanes_seen, agents=agents_seen, controls=controls
+            history_T3=ego_T3[:HISTORY_STEPS],
+            route="unknown",
+            lanes=lanes_seen,
+            agents=agents_seen,
+            controls=controls,
+            frames=frames_up_to(log.cameras, t0_s),
         ),
         future_T3=ego_T3[HISTORY_STEPS:],
         agents=agents,

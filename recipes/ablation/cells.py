@@ -136,6 +136,7 @@ class Plan:
             "temperature": config.rollouts.temperature,
             "top_p": config.rollouts.top_p,
             "faithfulness_scenes": 0,
+            "looking_scenes": 0,
         }
         mix = config.rewards.model_dump_json(exclude_unset=True)
         chosen = [*overrides(drawing, "eval."), f"eval.best_by={mix}"]

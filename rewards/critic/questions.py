@@ -92,17 +92,18 @@ class _Picture:
 
 
 class Pictures:
-    """Those of a batch, each read once."""
+    """Those of a batch, each read or rendered once."""
 
     def __init__(self) -> None:
-        self._by_files: dict[tuple[str, ...], _Picture | Score] = {}
+        self._by_source: dict[tuple[str, ...] | str, _Picture | Score] = {}
+        """By the files, or by the id of a scene that is rendered."""
 
     def of(self, scene: Scene) -> _Picture | Score:
         """The scene's picture, or the score where it has none."""
-        files = tuple(frame.path for frame in scene.observation.frames)
-        if files not in self._by_files:
-            self._by_files[files] = _picture(scene)
-        return self._by_files[files]
+        source = tuple(frame.path for frame in scene.observation.frames) or scene.id
+        if source not in self._by_source:
+            self._by_source[source] = _picture(scene)
+        return self._by_source[source]
 
 
 def _picture(scene: Scene) -> _Picture | Score:

@@ -113,6 +113,8 @@ function sceneParts(scene) {
       scene.reference !== null && element("p", {}, element("b", {}, "Reference: "), text(scene.reference)),
       decision && element("p", { class: "note" }, "Decision: ", decision,
         scene.causes.length > 0 && [". Causes: ", scene.causes.map(spoken).join(", ")])),
+    scene.pictures.length > 0 && element("div", { class: "pictures" }, scene.pictures.map(([told, source]) =>
+      element("figure", {}, element("img", { src: source, alt: told }), element("figcaption", {}, told)))),
     scene.road === null && element("p", { class: "note" }, "The scene itself is not at hand, so it cannot be drawn."),
     unknown.length > 0 && element("p", { class: "note" }, `The source of this scene does not know its ${unknown.join(" and ")}.`),
     element("div", { class: "sides" }, SIDES.filter((side) => scene[side]).map((side) => sidePart(scene, side))),

@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from ...driving.scene import Scene
-from ...errors import ConfigError
+from ...errors import ConfigError, SceneError
 from .build import SOURCE, DrivenWorld, drive_world, to_scene
+from .by_id import world_of
 from .counterfactual import without_element
-from .generate import SyntheticConfig, draw_driven, parse_scene_id
 
 LEAST_EXPERT_CHANGE_M = 2.0
 """A cause counts only where the expert drives this far from its old drive without it, on average."""
@@ -61,8 +61,8 @@ def _world_of(scene: Scene) -> tuple[DrivenWorld, int] | None:
     if scene.source != SOURCE:
         return None
     try:
-        return draw_driven(*parse_scene_id(scene.id), SyntheticConfig())
-    except ConfigError:
+        return world_of(scene.id)
+    except (ConfigError, SceneError):
         return None
 
 

@@ -97,13 +97,13 @@ def draw_driven(seed: int, split: Split, number: int, config: SyntheticConfig) -
     choice = int(draw.uniform(0, 2**31))
     for _ in range(config.attempts):
         driven = drive_world(CAUSES[kind](draw))
-        if _fault(driven, config) is None:
+        if drive_fault(driven, config) is None:
             return driven, choice
     name = scene_id(seed, split, number)
     raise SceneError(f"{name}: no drivable world of kind {kind!r} in {config.attempts} attempts")
 
 
-def _fault(driven: DrivenWorld, config: SyntheticConfig) -> str | None:
+def drive_fault(driven: DrivenWorld, config: SyntheticConfig) -> str | None:
     """Why this drive is not fit to be a scene, or None."""
     drive = driven.drive
     if drive.acceleration_T.min() < -config.largest_deceleration_mps2:

@@ -1,0 +1,136 @@
+"""Does the policy look: what black frames and another scene's change, by an engine whose answers are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import seeing
+import tiny
+
+from ar1_rl.driving import Scene, TrajectoryCodec
+from ar1_rl.metrics.catalogue import CATALOGUE, WITH_OTHER_FRAMES
+from ar1_rl.policy.vision.build import build_tiny, build_vision_tokenizer
+from ar1_rl.scenes.synthetic.pairs import generate_pairs
+from recipes.graders import Graders
+from recipes.looking import looking_rows, of_others
+from recipes.looking_summary import looking_summary, told_of_looking
+from recipes.sft import prompt_words
+from rollouts.config import PromptConfig, SamplingConfig, ShownFrames
+from rollouts.dialogue import Dialogue
+from rollouts.engine import Request, Sample
+from rollouts.policy import Policy
+
+
+def pixels(images: Sequence[Any]) -> bytes:
+    return b"".join(np.asarray(image).tobytes() for image in images)
+
+
+@dataclass
+class Knowing:
+    """An engine that answers as the expert of the scene that the frames are of, and to black frames always the same.
+
+    A token's log-probability is -1 where there is something to see, -3 where all is black.
+    """
+
+    answers: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
+    blindly: tuple[int, ...] = ()
+
+    def sample(self, requests: Sequence[Request], *args: Any, **kwargs: Any) -> list[Sample]:
+        drawn = [self.answers.get(pixels(r.images), self.blindly) for r in requests]
+        return [Sample(ids, (0.0,) * len(ids)) for ids in drawn]
+
+    def logprobs(self, prompts: Any, completions: Any, progress: Any = None, images: Any = ()) -> list[Any]:
+        each = [-1.0 if any(pixels(shown)) else -3.0 for shown in images]
+        return [(value,) * len(ids) for value, ids in zip(each, completions, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    """Two pairs and an ordinary scene."""
+    pairs = generate_pairs(3, "test", 2, ("red_light",))
+    return [*(scene for pair in pairs for scene in pair.members), *tiny.scenes(1)]
+
+
+@pytest.fixture(scope="module")
+def policy(scenes: list[Scene]) -> Policy:
+    config, codec = PromptConfig(frames=ShownFrames(count=1)), TrajectoryCodec.compact()
+    traces = [scene.reference.text for scene in scenes if scene.reference is not None]
+    tokenizer = build_vision_tokenizer([*prompt_words(config, scenes), *traces], codec)
+    _, processor = build_tiny(tokenizer, tiny.SMALL, seeing.EYES, seed=0)
+    dialogue = Dialogue.configured(tokenizer, codec, config, processor)
+    histories = np.stack([scene.observation.history_T3 for scene in scenes])
+    futures = np.stack([scene.future_T3 for scene in scenes if scene.future_T3 is not None])
+    written = dialogue.token_ids(dialogue.completion_texts(traces, histories, futures))
+    engine = Knowing({pixels(p.images): ids for p, ids in zip(dialogue.ask_about(scenes), written, strict=True)})
+    engine.blindly = written[0]
+    return Policy(engine, dialogue, SamplingConfig(), "test")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def rows(policy: Policy, scenes: list[Scene]) -> dict[int, dict[str, float]]:
+    return looking_rows(policy, scenes, Graders.embedded("tagger").grade, 0, 0, plan_change_m=1.0)
+
+
+def test_who_sees_picks_its_own_expert_and_who_does_not_is_right_about_one_of_two(rows: Any) -> None:
+    """Black frames are answered as the first member of the first pair: a stop."""
+    assert [rows[s]["picks_expert"] for s in range(4)] == [1.0] * 4
+    assert [rows[s]["blind_picks_expert"] for s in range(2)] == [1.0, 0.0]
+    assert np.mean([rows[s]["blind_picks_expert"] for s in range(4)]) == 0.5
+    assert not any("picks_expert" in name for name in rows[4]), "an ordinary scene has no twin"
+
+
+def test_changes_are_those_from_the_own_frames_to_the_others(rows: Any) -> None:
+    """Scene 0 is answered alike with and without frames; its twin is answered by a stop, metres off, when blind."""
+    assert rows[0]["blind_change_ade_m"] == 0.0 and rows[0]["blind_plan"] == 0.0 and rows[0]["blind_trace"] == 0.0
+    assert rows[1]["blind_change_ade_m"] > 1.9, "pairs' experts drive at least 2 m apart"
+    assert rows[1]["blind_plan"] == 1.0 and rows[1]["blind_trace"] == 1.0
+    assert rows[1]["blind_change_reasoning_score"] < -1.0
+    assert all(row["blind_change_reference_nats"] == pytest.approx(-2.0) for row in rows.values())
+
+
+def test_another_scene_s_frames_are_of_another_episode_never_of_the_twin(policy: Policy, scenes: list[Scene]) -> None:
+    """In order: 0 and 1 get those of 2, 2 and 3 those of the ordinary scene, which gets those of 0."""
+    assert policy.dialogue.sight is not None
+    own = policy.dialogue.sight
+    shuffled = of_others(own, scenes)
+    for scene, other in enumerate((2, 2, 4, 4, 0)):
+        seen = shuffled.read(scenes[scene]).images_CTHW3
+        assert np.array_equal(seen, own.read(scenes[other]).images_CTHW3)
+
+
+def test_every_metric_of_looking_is_in_the_catalogue_and_the_other_way_round(rows: Any) -> None:
+    found = {name for row in rows.values() for name in row}
+    assert found == {metric.name for metric in WITH_OTHER_FRAMES} and found <= set(CATALOGUE)
+    assert all(math.isfinite(value) for row in rows.values() for value in row.values())
+
+
+def test_a_policy_that_reads_the_scene_in_words_is_not_asked(tiny_policy: tiny.TinyPolicy) -> None:
+    reads = Policy(Knowing(), tiny_policy.dialogue, SamplingConfig(), "test")  # type: ignore[arg-type]
+    assert looking_rows(reads, tiny_policy.scenes[:2], Graders.embedded("tagger").grade, 0, 0, 1.0) == {}
+
+
+def evaluated(scenes: Sequence[Scene], rows: dict[int, dict[str, float]]) -> Any:
+    per_scene = {name: np.array([rows.get(s, {}).get(name, np.nan) for s in range(len(scenes))]) for name in CATALOGUE}
+    return SimpleNamespace(
+        scene_ids=tuple(s.id for s in scenes), episodes=tuple(s.episode for s in scenes), per_scene=per_scene
+    )
+
+
+def test_a_run_tells_how_often_it_picks_its_own_expert_with_and_without_its_frames(
+    rows: Any, scenes: list[Scene]
+) -> None:
+    """Four of four scenes in pairs; blind two of four, one of each pair, and so the same in every resample of pairs."""
+    blind = {s: {**row, "picks_expert": row.get("blind_picks_expert", math.nan)} for s, row in rows.items()}
+    summary = looking_summary(evaluated(scenes, blind), evaluated(scenes, rows), scenes, 200)
+    assert summary is not None and (summary["blind_ceiling"], summary["paired_scenes"]) == (0.5, 4)
+    assert summary["after"]["picks_expert"] == {"mean": 1.0, "ci95": [1.0, 1.0]}
+    assert summary["before"]["picks_expert"] == {"mean": 0.5, "ci95": [0.5, 0.5]}
+    told = told_of_looking(summary)
+    assert told is not None and "1.00 [1.00, 1.00] after RL" in told and told.endswith("without looking at most 0.50")
+    assert looking_summary(evaluated(scenes, {}), evaluated(scenes, {}), scenes, 200) is None, "a text policy's"
