@@ -34,7 +34,7 @@ class Sight:
     def messages(self, scene: Scene, history: str) -> list[Message]:
         """Chat messages of a scene and its history, written as trajectory tokens."""
         frames = self.read(scene)
-        return frames_messages(camera_views(frames.names, frames.images_CTHW3), history, self.layout)
+        return frames_messages(camera_views(frames.names, list(frames.images_CTHW3)), history, self.layout)
 
     def instead(self, read: Read) -> Sight:
         """The same prompt with other frames, such as none of the scene's own."""
