@@ -112,8 +112,7 @@ def _score_shard(config: RunConfig, store: CurationStore, console: Console, stop
         path = str(config.curate.policy)
         policy = open_policy(Path(path), config.policy, config.rollouts, config.rollouts, version=path)
         reward = CompositeReward(config.rewards.build(), parse=_parsed_on_arrival, scenes={})
-        with progress(console, f"shard {settings.shard} of {settings.shards}: scenes", total) as bar:
-            bar.advance(done)
+        with progress(console, f"shard {settings.shard} of {settings.shards}: scenes", total, done) as bar:
             while batch:
                 store.add_part(score_scenes(policy, reward, batch, config, stop))
                 bar.advance(len(batch))

@@ -101,8 +101,7 @@ def evaluate(
     if count is not None and done >= count:
         return
     rest = iter(scenes(done))
-    with progress(console, f"{job.label}: rollouts", None if count is None else count * k) as bar:
-        bar.advance(done * k)
+    with progress(console, f"{job.label}: rollouts", None if count is None else count * k, done * k) as bar:
 
         def ready(drawn: int) -> None:
             bar.advance(drawn)

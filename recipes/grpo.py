@@ -196,9 +196,9 @@ class PolicyTraining:
         """Run the configured steps; afterwards the trainer holds the best checkpoint by validation reward."""
         total, window, best = self.config.grpo.steps, self.config.grpo.updates_per_batch, BestSoFar()
         parts: list[Part] = [RewardState(self.reward), best]
-        with live_training(self.console, total, lambda: self.mix.requests_open) as live:
+        before = step_of(resume_from) or 0
+        with live_training(self.console, total, lambda: self.mix.requests_open, before) as live:
             self.live = live
-            live.advance(step_of(resume_from) or 0)
             # The best policy is kept once the checkpoint of its step is sealed: validation comes after.
             for callback in (
                 self.times.callback(),

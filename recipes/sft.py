@@ -108,8 +108,7 @@ def fine_tune(
         dataloader_pin_memory=False,
         **device,
     )
-    with progress(console, "SFT steps", config.sft.steps) as bar:
-        bar.advance(step_of(resume_from) or 0)
+    with progress(console, "SFT steps", config.sft.steps, step_of(resume_from) or 0) as bar:
         order = EpochOrder()
         trainer = SFTTrainer(
             model=model,

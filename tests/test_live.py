@@ -16,6 +16,7 @@ from ar1_rl.errors import ConfigError, MissingDependencyError
 from ar1_rl.report import live
 from ar1_rl.report.config import ReportConfig
 from ar1_rl.report.live import LiveTraining, TrainingView, live_training, span, sparkline
+from ar1_rl.report.progress import progress
 from recipes import catalogue, trackers
 from recipes.run_config import RunConfig
 from recipes.run_folder import check_folder
@@ -53,10 +54,8 @@ def test_spans_of_time_are_told_in_minutes_and_hours() -> None:
 
 def test_time_left_is_told_by_recent_steps_and_a_resumed_run_does_not_count_what_was_done_before() -> None:
     clock = Clock()
-    view = TrainingView(40, clock=clock)
+    view = TrainingView(40, clock=clock, before=20)
     assert view.left_s is None
-    clock.now_s += 50.0  # a validation before the first step
-    view.advance(20)
     for _ in range(2):
         clock.now_s += 3.0
         view.advance(1)
@@ -110,6 +109,17 @@ def test_what_is_no_terminal_gets_plain_lines_with_reward_and_times(monkeypatch:
     first = file.getvalue().splitlines()[0]
     assert first.startswith("GRPO steps 1/4, ") and "\x1b" not in first
     assert first.endswith("left, reward 0.500, rollouts 1.2 s, rewards 0.5 s, update 2.0 s, failed: critic Timeout 2")
+
+
+def test_a_plain_line_of_resumed_work_tells_the_speed_of_what_was_done_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ar1_rl.report.progress.PLAIN_INTERVAL_S", 0.0)
+    clock = Clock()
+    monkeypatch.setattr("ar1_rl.report.progress.time.monotonic", clock)
+    file = io.StringIO()
+    with progress(Console(file=file, width=200), "rollouts", 1000, before=900) as bar:
+        clock.now_s += 5.0
+        bar.advance(50)
+    assert file.getvalue().splitlines()[0] == "rollouts 950/1000, 10.0/s, 5 s left"
 
 
 def test_a_rank_that_is_not_the_first_stays_silent() -> None:

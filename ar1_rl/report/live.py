@@ -46,15 +46,19 @@ def sparkline(values: Iterable[float]) -> str:
 
 
 class TrainingView:
-    """Everything that is known about a training under way, and how it looks. `clock` tells seconds."""
+    """Everything that is known about a training under way, and how it looks.
+
+    `clock` tells seconds; `before` steps were done by an earlier run of which this is the rest.
+    """
 
     def __init__(
         self,
         total: int,
         in_flight: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
+        before: int = 0,
     ) -> None:
-        self.total, self.done, self.doing = total, 0, ""
+        self.total, self.done, self.doing = total, before, ""
         self.series: dict[str, deque[float]] = {}
         self.judged: dict[str, float] = {}
         self.validation: dict[str, float] = {}
@@ -65,12 +69,10 @@ class TrainingView:
         self._ends: deque[float] = deque([self._started], maxlen=RECENT_STEPS + 1)
 
     def advance(self, count: int) -> None:
-        """So many more steps are done; steps of an earlier run of which this is the rest count without time."""
+        """A step is done, or none."""
         self.done += count
-        if count == 1:
+        if count:
             self._ends.append(self._clock())
-        elif count:
-            self._ends = deque([self._clock()], maxlen=RECENT_STEPS + 1)
 
     def take(self, figures: Mapping[str, float]) -> None:
         """The figures of a step, or of a validation, as metrics.jsonl has them."""
@@ -137,18 +139,18 @@ class TrainingView:
 class LiveTraining:
     """A training on a console. It can do what a `Progress` can, and hears of figures and of what is being done."""
 
-    def __init__(self, console: Console, total: int, in_flight: Callable[[], int] = lambda: 0) -> None:
-        self.view = TrainingView(total, in_flight)
+    def __init__(self, console: Console, total: int, in_flight: Callable[[], int] = lambda: 0, before: int = 0) -> None:
+        self.view = TrainingView(total, in_flight, before=before)
         self._live: Live | None = None
         self._plain: Progress | None = None
         if console.is_terminal and not console.quiet:
             self._live = Live(self.view, console=console, refresh_per_second=REFRESHES_PER_S)
             self._live.start()
         else:
-            self._plain = Progress(console, "GRPO steps", total)
+            self._plain = Progress(console, "GRPO steps", total, before)
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
-        """`count` more steps are done; a plain line also says `note`, which the display shows in its own way."""
+        """A step is done, or none; a plain line also says `note`, which the display shows in its own way."""
         self.view.advance(count)
         if self._plain is not None:
             self._plain.advance(count, note=", ".join(part for part in (self.view.line(), note) if part))
@@ -171,9 +173,11 @@ class LiveTraining:
 
 
 @contextmanager
-def live_training(console: Console, total: int, in_flight: Callable[[], int] = lambda: 0) -> Iterator[LiveTraining]:
+def live_training(
+    console: Console, total: int, in_flight: Callable[[], int] = lambda: 0, before: int = 0
+) -> Iterator[LiveTraining]:
     """A `LiveTraining` that is closed whatever happens."""
-    live = LiveTraining(console, total, in_flight)
+    live = LiveTraining(console, total, in_flight, before)
     try:
         yield live
     finally:

@@ -17,11 +17,11 @@ PLAIN_INTERVAL_S = 15.0
 class Progress:
     """A running task; `advance` may carry figures to show beside it. A total of None is a length nobody knows."""
 
-    def __init__(self, console: Console, label: str, total: int | None) -> None:
+    def __init__(self, console: Console, label: str, total: int | None, before: int = 0) -> None:
         self._console = console
         self._label = label
         self._total = total
-        self._done = 0
+        self._before = self._done = before
         self._started = self._shown = time.monotonic()
         self._bar: RichProgress | None = None
         if console.is_terminal:
@@ -34,7 +34,7 @@ class Progress:
                 TextColumn("{task.fields[note]}"),
                 console=console,
             )
-            self._task = self._bar.add_task(label, total=total, note="")
+            self._task = self._bar.add_task(label, total=total, completed=before, note="")
             self._bar.start()
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
@@ -57,8 +57,8 @@ class Progress:
 
     def _line(self, note: str | None) -> None:
         elapsed = max(time.monotonic() - self._started, 1e-9)
-        rate = self._done / elapsed
-        known = self._total is not None and 0 < self._done < self._total
+        rate = (self._done - self._before) / elapsed
+        known = self._total is not None and self._before < self._done < self._total
         left = f"{((self._total or 0) - self._done) / rate:.0f} s left" if known else f"{elapsed:.0f} s"
         total = "" if self._total is None else f"/{self._total}"
         note = f", {note}" if note else ""
@@ -68,9 +68,9 @@ class Progress:
 
 
 @contextmanager
-def progress(console: Console, label: str, total: int | None) -> Iterator[Progress]:
-    """A `Progress` that is closed whatever happens."""
-    bar = Progress(console, label, total)
+def progress(console: Console, label: str, total: int | None, before: int = 0) -> Iterator[Progress]:
+    """A `Progress` that is closed whatever happens. `before` units were done by an interrupted call."""
+    bar = Progress(console, label, total, before)
     try:
         yield bar
     finally:
