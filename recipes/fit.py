@@ -187,7 +187,7 @@ def missing(config: RunConfig) -> list[str]:
 
 
 def _wants_torchvision(config: RunConfig) -> bool:
-    """vLLM's own vision-language models import it; our architecture does not."""
+    """The vision-language models of vLLM import it; our architecture does not."""
     policy = config.policy
     if config.rollouts.engine != "vllm" or policy.path is None or policy.vision is not None:
         return False

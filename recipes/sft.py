@@ -155,8 +155,9 @@ def prompt_words(config: PromptConfig, scenes: Iterable[Scene]) -> Iterator[str]
         return
     from rollouts.vision.prompt import words_of
 
-    cameras = config.frames.cameras or dict.fromkeys(name for scene in scenes for name in camera_names(scene, config.frames))
-    yield words_of(config.frames.layout, list(cameras), config.frames.count)
+    shown = config.frames
+    cameras = shown.cameras or dict.fromkeys(name for scene in scenes for name in camera_names(scene, shown))
+    yield words_of(shown.layout, list(cameras), shown.count)
 
 
 def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Iterator[str]:
