@@ -274,7 +274,9 @@ def test_a_prompt_is_reckoned_with_its_images_and_leaves_room_for_its_completion
 ) -> None:
     """Images with the two tokens around each, 50 of the history, and text at 1.8 characters a token at least."""
     told = dry_run(name)["prompt tokens"]
-    found = re.fullmatch(r"up to (\d+) in .* \(estimated without its tokenizer, (\d+) of them .*\), room for (\d+)", told)
+    found = re.fullmatch(
+        r"up to (\d+) in .* \(estimated without its tokenizer, (\d+) of them .*\), room for (\d+)", told
+    )
     assert found is not None and (int(found[2]), int(found[3])) == (each, room)
     words = int(found[1]) - images * (each + 2) - 50
     frames = images * len("frame 0 ")
