@@ -33,7 +33,12 @@ LAUNCH_FLAGS = (
     ("--machines", "launch.machines", "N", "on N machines; start the same command on each, but for its --rank"),
     ("--rank", "launch.rank", "N", "number of this machine, from 0"),
     ("--address", "launch.address", "HOST", "machine 0, as the others reach it"),
-    ("--deepspeed", "deepspeed", "NAME", "zero2, zero3, zero3_offload, or a JSON file of DeepSpeed settings"),
+    (
+        "--deepspeed",
+        "deepspeed",
+        "NAME",
+        "zero2, zero2_offload, zero3, zero3_offload, or a JSON file of DeepSpeed settings",
+    ),
 )
 """Flag, the config key that it sets, what it takes, and what it does."""
 

@@ -179,6 +179,8 @@ def _missing(config: RunConfig) -> list[str]:
     missing = []
     if config.rollouts.engine == "vllm" and not vectorised.available():
         missing.append("vLLM (see `ar1-rl doctor`)")
-    if config.policy.path is not None and not Path(config.policy.path).exists():
-        missing.append(f"weights: {config.policy.path} is not a folder here; it would be asked from the model hub")
+    vision = config.policy.vision
+    for path in (config.policy.path, None if vision is None else vision.encoder):
+        if path is not None and not Path(path).exists():
+            missing.append(f"weights: {path} is not a folder here; it would be asked from the model hub")
     return missing

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ar1_rl.driving import SPECIAL_TOKENS, Scene
 from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.frames import has_frames
 from ar1_rl.policy.config import codec_by_name
+from ar1_rl.policy.vision import adapter
 
 from . import sharding
+from .image_tokens import tokens_of_image
 from .memory import GIB, Sampling, State, grpo_state, sampling, sft_state, told
-from .model_size import ModelSize, longest_prompt, longest_seen, model_size, processor_of, tokenizer_of
+from .model_size import ModelSize, longest_prompt, longest_seen, model_size, most_seen, processor_of, tokenizer_of
+from .recorded_architecture import policy_settings
 from .run_config import RunConfig
 from .sft import prompt_words
 
@@ -46,22 +50,29 @@ def _longest(config: RunConfig, tokenizer: PreTrainedTokenizerBase | None, scene
     if config.rollouts.frames is None:
         longest = longest_prompt(config, tokenizer, [scene.observation for scene in scenes])
         return longest, "counted" if tokenizer is not None else "estimated without its tokenizer"
-    processor = None if tokenizer is None else processor_of(config.policy, tokenizer)
-    if processor is None:
-        return 0, "not counted: its processor is not here"
     seen = [scene for scene in scenes if has_frames(scene)]
     if len(seen) < len(scenes):
         raise SceneError(
             f"rollouts.frames: {len(scenes) - len(seen)} of the {len(scenes)} scenes tried have no camera frames; take "
             "synthetic scenes, or logs with their images (docs/frames.md)"
         )
-    return longest_seen(config, processor, seen), "counted with the tokens of their images"
+    processor = None if tokenizer is None else processor_of(config.policy, tokenizer)
+    if processor is not None:
+        return longest_seen(config, processor, seen), "counted with the tokens of their images"
+    each = None if config.policy.path is None else tokens_of_image(config.policy, config.rollouts.frames)
+    if each is None:
+        return 0, "not counted: its processor is not here"
+    how = f"estimated without its tokenizer, {each} of them for each image"
+    return most_seen(config, seen, each), how
 
 
 def _unknown(config: RunConfig) -> str:
-    if config.policy.vision is not None:
-        return "it is joined of two backbones when training begins"
-    return f"{config.policy.path} is not here, and policy.architecture is not set"
+    policy = config.policy
+    parts = [(policy.path, policy.architecture, "policy.architecture")]
+    if policy.vision is not None:
+        parts.append((policy.vision.encoder, policy.vision.architecture, "policy.vision.architecture"))
+    absent = [(path, key) for path, recorded, key in parts if recorded is None and not (Path(str(path))).exists()]
+    return "; ".join(f"{path} is not here, and {key} is not set" for path, key in absent)
 
 
 def _policy(config: RunConfig, size: ModelSize) -> str:
@@ -170,4 +181,15 @@ def missing(config: RunConfig) -> list[str]:
         lacking.append(f"GPUs: {wanted} of {config.launch.gpu_memory_gib:g} GiB on each machine, {here} here")
     if config.deepspeed is not None and importlib.util.find_spec("deepspeed") is None:
         lacking.append("DeepSpeed (pip install 'ar1-rl[gpu]')")
+    if _wants_torchvision(config) and not adapter.torchvision_there():
+        lacking.append(f"torchvision, which vLLM wants for this policy ({adapter.install_line()})")
     return lacking
+
+
+def _wants_torchvision(config: RunConfig) -> bool:
+    """The vision-language models of vLLM import it; our architecture does not."""
+    policy = config.policy
+    if config.rollouts.engine != "vllm" or policy.path is None or policy.vision is not None:
+        return False
+    settings = policy_settings(policy)
+    return settings is not None and adapter.needs_torchvision(settings)

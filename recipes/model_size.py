@@ -1,7 +1,7 @@
 """How large a policy is and how long its prompts are, without its weights.
 
 The model is built on torch's meta device, which holds no numbers, from the `config.json` in the policy's folder or,
-where that is not there, from `policy.architecture`.
+where that is not there, from what is recorded of it.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ar1_rl.driving import Observation, Scene
-from ar1_rl.errors import ConfigError
+from ar1_rl.frames import camera_names
 from ar1_rl.policy.config import PolicyConfig, codec_by_name
 from ar1_rl.policy.vocabulary import add_policy_tokens, policy_tokens
-from rollouts.dialogue import Dialogue, text_of
+from rollouts.dialogue import Dialogue, images_of, text_of
 from rollouts.prompts import prompt_builder
 
+from .recorded_architecture import policy_settings
 from .run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 CHARACTERS_PER_TOKEN = 1.8
 """Of a prompt, at least. Measured with Qwen3's tokenizer, its chat template included: 1.88 to 2.5, on 1,500 synthetic
 scenes and 605 windows of Argoverse 2 and KITTI; numbers are a token a digit there."""
+
+IMAGE_DELIMITERS = 2
+"""Tokens around each image."""
 
 SPECIAL = re.compile(r"<\|\w+\|>|<i\d+>")
 
@@ -83,54 +87,29 @@ def _model(policy: PolicyConfig, tokenizer: PreTrainedTokenizerBase | None) -> A
         return build_model(tokenizer, policy.tiny, seed=0)
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    settings = _settings(policy)
-    if settings is None or policy.vision is not None:
+    settings = policy_settings(policy)
+    if settings is None:
         return None
+    new = policy_tokens(codec_by_name(policy.codec))
+    if policy.vision is not None:
+        return _joined(settings, len(new), tokenizer)
     sees = hasattr(settings, "vision_config")
     model = (AutoModelForImageTextToText if sees else AutoModelForCausalLM).from_config(settings)
     rows = model.get_input_embeddings().weight.shape[0]
-    wanted = rows + len(policy_tokens(codec_by_name(policy.codec))) if tokenizer is None else max(rows, len(tokenizer))
+    wanted = rows + len(new) if tokenizer is None else max(rows, len(tokenizer))
     if wanted != rows:
         model.resize_token_embeddings(wanted, mean_resizing=False)
     return model
 
 
-def _settings(policy: PolicyConfig) -> PretrainedConfig | None:
-    """Those of the folder, which must be what is recorded, or those that are recorded."""
-    from transformers import AutoConfig
+def _joined(settings: PretrainedConfig, new: int, tokenizer: PreTrainedTokenizerBase | None) -> Any:
+    """Two backbones as one, whose decoder has exactly the tokens before the placeholder of images."""
+    from ar1_rl.policy.vision.architecture import Ar1VisionLanguageForConditionalGeneration
 
-    assert policy.path is not None, "a tiny policy has its size in the config"
-    recorded = policy.architecture
-    if (Path(policy.path) / "config.json").is_file():
-        found = AutoConfig.from_pretrained(policy.path, local_files_only=True)
-        other = {key: getattr(found, key, None) for key, value in (recorded or {}).items()}
-        wrong = [
-            f"{key} {value!r}, there it is {other[key]!r}"
-            for key, value in (recorded or {}).items()
-            if other[key] != value
-        ]
-        if wrong:
-            raise ConfigError(f"policy.architecture is not that of {policy.path}: got {'; '.join(wrong)}")
-        return found
-    return None if recorded is None else _from_record(recorded)
-
-
-def _from_record(recorded: dict[str, Any]) -> PretrainedConfig:
-    from transformers import AutoConfig
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    kind = recorded.get("model_type")
-    if kind not in CONFIG_MAPPING:
-        raise ConfigError(f"policy.architecture.model_type: got {kind!r}, allowed is one that transformers knows")
-    known = {field.name for field in fields(CONFIG_MAPPING[kind])} | {"model_type"}
-    if unknown := sorted(set(recorded) - known):
-        raise ConfigError(
-            f"policy.architecture: {kind} has no {', '.join(unknown)}; allowed: {', '.join(sorted(known))}"
-        )
-    try:
-        return AutoConfig.for_model(**recorded)
-    except Exception as error:
-        raise ConfigError(f"policy.architecture: {error}") from error
+    text = settings.text_config
+    text.vocab_size = text.vocab_size + new + IMAGE_DELIMITERS if tokenizer is None else len(tokenizer) - 1
+    settings.image_token_id = text.vocab_size
+    return Ar1VisionLanguageForConditionalGeneration(settings)
 
 
 def _adapters(model: Any, config: RunConfig) -> int:
@@ -165,6 +144,10 @@ def tokenizer_of(policy: PolicyConfig, texts: Sequence[str]) -> PreTrainedTokeni
 
     tokenizer = AutoTokenizer.from_pretrained(policy.path, local_files_only=True)
     add_policy_tokens(tokenizer, codec)
+    if policy.vision is not None:
+        from ar1_rl.policy.vision.build import add_image_tokens
+
+        add_image_tokens(tokenizer)
     return tokenizer
 
 
@@ -183,7 +166,10 @@ def longest_prompt(
 
 
 def processor_of(policy: PolicyConfig, tokenizer: PreTrainedTokenizerBase) -> ProcessorMixin | None:
-    """What turns images into tokens: of a tiny policy that sees, or what lies in the policy's folder."""
+    """What turns images into tokens: of a tiny policy that sees or of joined backbones, or what lies in the folder.
+
+    None where the policy cannot see, or an encoder is neither here nor recorded.
+    """
     import torch
 
     from ar1_rl.policy.vision import adapter, build
@@ -191,7 +177,10 @@ def processor_of(policy: PolicyConfig, tokenizer: PreTrainedTokenizerBase) -> Pr
     if policy.path is None and policy.vision is not None:
         with torch.device("meta"):
             return build.build_tiny(tokenizer, policy.tiny, policy.vision, seed=0)[1]
-    if policy.path is None or policy.vision is not None or not adapter.sees(policy.path):
+    if policy.path is not None and policy.vision is not None:
+        settings = policy_settings(policy)
+        return None if settings is None else build.build_processor(tokenizer, settings, policy.vision)
+    if policy.path is None or not adapter.sees(policy.path):
         return None
     processor = adapter.load_processor(policy.path)
     processor.tokenizer = tokenizer
@@ -203,6 +192,25 @@ def longest_seen(config: RunConfig, processor: ProcessorMixin, scenes: Sequence[
     codec = codec_by_name(config.policy.codec)
     dialogue = Dialogue.configured(processor.tokenizer, codec, config.rollouts, processor)
     return max(len(prompt.token_ids) for prompt in dialogue.ask_about(scenes))
+
+
+def most_seen(config: RunConfig, scenes: Sequence[Scene], tokens_per_image: int) -> int:
+    """Tokens of the longest prompt of these scenes, at most so many, without processor and tokenizer; none is decoded.
+
+    With frames the prompt is short, and the least characters a token hold for it with its template.
+    """
+    from rollouts.vision.prompt import CameraView, frames_messages
+
+    shown, codec = config.rollouts.frames, codec_by_name(config.policy.codec)
+    assert shown is not None, "checked by the caller"
+    histories = codec.encode_history(np.stack([scene.observation.history_T3 for scene in scenes]))
+    lengths = []
+    for scene, history in zip(scenes, histories, strict=True):
+        views = [CameraView(name, (None,) * shown.count) for name in camera_names(scene, shown)]
+        messages = frames_messages(views, codec.to_text(history), shown.layout)
+        words = _at_most("".join(text_of(message["content"]) for message in messages))
+        lengths.append(words + len(images_of(messages)) * (tokens_per_image + IMAGE_DELIMITERS))
+    return max(lengths)
 
 
 def _at_most(text: str) -> int:

@@ -110,8 +110,8 @@ class RunConfig(ConfigModel):
     report: ReportConfig = ReportConfig()
     launch: LaunchConfig = LaunchConfig()
     deepspeed: str | None = None
-    """How training state is divided over the ranks: zero2, zero3, zero3_offload, or a JSON file of DeepSpeed settings.
-    Unset: every rank has all of it."""
+    """How training state is divided over the ranks: zero2, zero2_offload, zero3, zero3_offload, or a JSON file of
+    DeepSpeed settings. Unset: every rank has all of it."""
 
     @property
     def zero_stage(self) -> int:

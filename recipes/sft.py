@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from ar1_rl.driving import Scene, TrajectoryCodec
-from ar1_rl.driving.camera import FRONT_CAMERAS
+from ar1_rl.frames import camera_names
 from ar1_rl.policy.config import codec_by_name
 from ar1_rl.report.progress import progress
 from ar1_rl.scenes.faults import LabelledTrace
@@ -155,12 +155,9 @@ def prompt_words(config: PromptConfig, scenes: Iterable[Scene]) -> Iterator[str]
         return
     from rollouts.vision.prompt import words_of
 
-    cameras = config.frames.cameras or {
-        name: None
-        for scene in scenes
-        for name in [frame.camera.name for frame in scene.observation.frames] or FRONT_CAMERAS
-    }
-    yield words_of(config.frames.layout, list(cameras), config.frames.count)
+    shown = config.frames
+    cameras = shown.cameras or dict.fromkeys(name for scene in scenes for name in camera_names(scene, shown))
+    yield words_of(shown.layout, list(cameras), shown.count)
 
 
 def _words_of_own_prompts(config: RunConfig, examples: Sequence[Example]) -> Iterator[str]:

@@ -115,7 +115,11 @@ def test_a_run_that_does_not_fit_is_refused_with_what_to_change(scenes: list[Sce
         fit.rows(gpu(4 / 1024, rollouts=narrow), scenes)
     message = str(caught.value)
     assert "GRPO does not fit: it takes 6.1 MiB of each GPU, which has 4.0 MiB" in message
-    assert "policy.lora" in message and "zero2, zero3, zero3_offload" in message and "gpu_memory_share" in message
+    assert (
+        "policy.lora" in message
+        and "zero2, zero2_offload, zero3, zero3_offload" in message
+        and "gpu_memory_share" in message
+    )
 
 
 def test_sft_that_does_not_fit_is_refused_although_grpo_would(scenes: list[Scene]) -> None:

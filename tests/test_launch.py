@@ -53,10 +53,10 @@ def test_several_machines_need_a_name_and_a_rank_each() -> None:
 
 
 def test_shipped_deepspeed_settings_are_of_the_stage_in_their_name() -> None:
-    assert sharding.names() == ["zero2", "zero3", "zero3_offload"]
-    assert [config(deepspeed=name).zero_stage for name in ("zero2", "zero3", "zero3_offload")] == [2, 3, 3]
+    assert sharding.names() == ["zero2", "zero2_offload", "zero3", "zero3_offload"]
+    assert [config(deepspeed=name).zero_stage for name in sharding.names()] == [2, 2, 3, 3]
     assert config().zero_stage == 0
-    with pytest.raises(ConfigError, match="'zero4' is not among zero2, zero3, zero3_offload"):
+    with pytest.raises(ConfigError, match="'zero4' is not among zero2, zero2_offload, zero3, zero3_offload"):
         config(deepspeed="zero4")
 
 

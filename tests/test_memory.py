@@ -78,6 +78,13 @@ def test_stage_3_is_what_deepspeed_estimates(name: str, offload: bool, processes
     assert gpu == 4 * 200_000 + (0 if offload else 18_000_000 // (processes * machines))
 
 
+def test_stage_2_with_its_optimizer_on_the_host_is_what_deepspeed_estimates() -> None:
+    """Weights of 2 bytes on the GPU; 16 of copies, gradients and moments beside it, and half as much of buffers."""
+    host, gpu = estimate_zero2_model_states_mem_needs(1_000_000, 1, 1, cpu_offload=True)
+    state = grpo_state(launched(1, "zero2_offload"), WHOLE)
+    assert (state.gpu_bytes, state.host_bytes) == (gpu, host) == (2_000_000, 24_000_000)
+
+
 def test_a_file_of_ones_own_that_keeps_only_the_optimizer_on_the_host_is_read_as_it_is(tmp_path: Path) -> None:
     for stage in (2, 3):
         zero: dict[str, Any] = {"stage": stage, "offload_optimizer": {"device": "cpu"}}

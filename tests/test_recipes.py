@@ -9,17 +9,24 @@ import re
 import shlex
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ar1_rl.config import load_config
+from ar1_rl.policy.vision import adapter
 from recipes import catalogue
 from recipes.cli import main
 from recipes.run_config import RunConfig
+from rewards.presets import ar1_trajectory_mix
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "recipes.md"
-CPU, GPU = ("quickstart", "quickstart_vision", "real_logs"), ("qwen3_0_6b_lora", "qwen3_8b_zero3")
+CPU = ("quickstart", "quickstart_vision", "real_logs")
+JUDGED = {"qwen3_8b_zero3": 1, "qwen3_vl_8b_zero3": 1, "alpamayo_1_5_backbone": 1}
+"""Recipes whose critic is a server, and the place of its term."""
+QWEN3_VL = ("qwen3_vl_8b_lora", "qwen3_vl_8b_zero3", "alpamayo_1_5_backbone")
+GPU = ("qwen3_0_6b_lora", "qwen3_8b_zero3", "dinov2_qwen2_5_0_5b", *QWEN3_VL)
 UNRUN = (*GPU, "quickstart_vision")
 NOT_RUN = "not run yet."
 Told = dict[str, str]
@@ -80,22 +87,30 @@ def nobody() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
 
 
+def unanswered(name: str, nobody: str) -> list[str]:
+    """Overrides that send a critic's requests to nobody, once each."""
+    if name not in JUDGED:
+        return []
+    return [f"rewards.terms.{JUDGED[name]}.arguments.{key}" for key in (f"base_url={nobody}", "max_retries=0")]
+
+
 @pytest.fixture(scope="module")
 def dry_run(request: pytest.FixtureRequest, nobody: str) -> Iterator[Callable[[str], Told]]:
-    """What the command in the head of a recipe says with --dry-run, on a machine without GPUs."""
+    """What the command in the head of a recipe says with --dry-run, on a machine without GPUs and torchvision."""
     import torch
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "device_count", lambda: 0)
         patch.setattr(torch.cuda, "is_available", lambda: False)
+        patch.setattr(adapter, "torchvision_there", lambda: False)
+        patch.setattr(adapter, "install_line", lambda: "pip install torchvision torch==VERSION")
 
         @functools.cache
         def told(name: str) -> Told:
             if "AR1_RL_DATA=" in head(name)["Command"]:
                 patch.setenv("AR1_RL_DATA", str(request.getfixturevalue("data_root")))
             words = arguments(head(name)["Command"])
-            if name == "qwen3_8b_zero3":
-                words += [f"rewards.terms.1.arguments.{key}" for key in (f"base_url={nobody}", "max_retries=0")]
+            words += unanswered(name, nobody)
             code, shown = dry(words)
             assert code == 0, shown
             return rows(shown)
@@ -166,9 +181,21 @@ BATCHES = {
     "qwen3_8b_zero3": (
         "32 scenes x 12 = 384", "8, each with 4 whole groups of 12 a step", "3 of 16", "76800 in 200 steps"
     ),
+    "dinov2_qwen2_5_0_5b": (
+        "24 scenes x 8 = 192", "1, each with 24 whole groups of 8 a step", "24 of 8", "38400 in 200 steps"
+    ),
+    "qwen3_vl_8b_lora": (
+        "24 scenes x 8 = 192", "1, each with 24 whole groups of 8 a step", "24 of 8", "38400 in 200 steps"
+    ),
+    "qwen3_vl_8b_zero3": (
+        "32 scenes x 12 = 384", "8, each with 4 whole groups of 12 a step", "6 of 8", "76800 in 200 steps"
+    ),
+    "alpamayo_1_5_backbone": (
+        "32 scenes x 12 = 384", "8, each with 4 whole groups of 12 a step", "12 of 4", "76800 in 200 steps"
+    ),
 }  # fmt: skip
-"""By hand: 24 x 8 x 40, 16 x 8 x 40, 24 x 8 x 200, 32 x 12 x 200; 24 x 8 / 16 passes on 1 rank, 32 x 12 / 8 / 16 on
-each of 8."""
+"""By hand: 24 x 8 x 40, 16 x 8 x 40, 24 x 8 x 200, 32 x 12 x 200; 24 x 8 / 16 or / 8 passes on 1 rank, 32 x 12 / 8 =
+48 rollouts on each of 8."""
 
 
 @pytest.mark.parametrize("name", catalogue.names())
@@ -196,10 +223,22 @@ def test_what_runs_on_this_machine_lacks_nothing(dry_run: Callable[[str], Told],
 
 
 def test_what_a_gpu_recipe_lacks_here_is_listed(dry_run: Callable[[str], Told]) -> None:
-    small, large = (dry_run(name)["missing on this machine"].split("; ") for name in GPU)
+    small, large = (dry_run(name)["missing on this machine"].split("; ") for name in GPU[:2])
     assert small[0] == "weights: Qwen/Qwen3-0.6B is not a folder here" and "GPUs: 1 of 22.5 GiB" in small[-1]
     assert large[0] == "weights: Qwen/Qwen3-8B is not a folder here" and "GPUs: 8 of 79 GiB" in large[-1]
     assert "the server of critic, which cannot be reached" in large
+    joined = dry_run("dinov2_qwen2_5_0_5b")["missing on this machine"].split("; ")
+    assert [part for part in joined if part.startswith("weights: ")] == [
+        "weights: Qwen/Qwen2.5-0.5B is not a folder here", "weights: facebook/dinov2-base is not a folder here"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_torchvision_is_asked_for_where_vllm_imports_it_with_the_install_line(
+    dry_run: Callable[[str], Told], name: str
+) -> None:
+    wanted = "torchvision, which vLLM wants for this policy (pip install torchvision torch==VERSION)"
+    assert (wanted in dry_run(name)["missing on this machine"].split("; ")) == (name in QWEN3_VL)
 
 
 def test_the_memory_of_the_small_model_by_hand(dry_run: Callable[[str], Told]) -> None:
@@ -224,10 +263,85 @@ def test_the_memory_of_the_large_model_by_hand(dry_run: Callable[[str], Told]) -
     assert "27.8 GiB of 79.0 GiB left" in told["memory in GRPO"]
 
 
+@pytest.mark.parametrize(
+    ("name", "images", "each", "room"),
+    [("dinov2_qwen2_5_0_5b", 2 * 4, 160, 2048 - 200),
+     ("qwen3_vl_8b_lora", 2 * 4, 160, 2048 - 200),
+     ("qwen3_vl_8b_zero3", 2 * 4, 160, 2048 - 200),
+     ("alpamayo_1_5_backbone", 4 * 4, 180, 4096 - 200)],
+)  # fmt: skip
+def test_a_prompt_is_reckoned_with_its_images_and_leaves_room_for_its_completion(
+    dry_run: Callable[[str], Told], name: str, images: int, each: int, room: int
+) -> None:
+    """Images with the two tokens around each, 50 of the history, and text at 1.8 characters a token at least."""
+    told = dry_run(name)["prompt tokens"]
+    found = re.fullmatch(
+        r"up to (\d+) in .* \(estimated without its tokenizer, (\d+) of them .*\), room for (\d+)", told
+    )
+    assert found is not None and (int(found[2]), int(found[3])) == (each, room)
+    words = int(found[1]) - images * (each + 2) - 50
+    frames = images * len("frame 0 ")
+    assert frames / 1.8 < words < (frames + 4 * len("cross right camera ") + 160) / 1.8, "beside names, system and wish"
+
+
+def test_the_memory_of_the_joined_backbones_by_hand(dry_run: Callable[[str], Told]) -> None:
+    """587,762,304 parameters x 20 bytes: 10.95 GiB. vLLM 0.25 x 22.5 = 5.625, less weights of 1.09, for sequences of
+    2 x 24 layers x 2 heads x 64 x 2 bytes x 2048 = 24 MiB: 193."""
+    told = dry_run("dinov2_qwen2_5_0_5b")
+    assert told["policy"] == "0.59 B parameters, bfloat16, all of them trained"
+    assert told["memory in SFT"].startswith("on each GPU 10.9 GiB of training state")
+    assert "5.6 GiB of vLLM (weights 1.1 GiB, cache of 193 sequences of 2048 tokens)" in told["memory in GRPO"]
+    assert "5.9 GiB of 22.5 GiB left" in told["memory in GRPO"]
+
+
+def test_the_memory_of_adapters_on_a_large_model_that_sees_by_hand(dry_run: Callable[[str], Told]) -> None:
+    """8,799,940,848 parameters. SFT: 2 bytes each on the GPU, 16 x 1.5 on the host. GRPO: 2 bytes each, frozen, and of
+    adapters, 43,646,976; vLLM 0.4 x 79 = 31.6, less weights of 16.39, for sequences of 288 MiB: 54."""
+    told = dry_run("qwen3_vl_8b_lora")
+    assert told["policy"] == "8.80 B parameters, bfloat16; GRPO trains adapters of 43.65 M, 0.49% of all"
+    assert told["memory in SFT"].startswith("on each GPU 16.4 GiB of training state")
+    assert told["memory in SFT"].endswith("in the memory of each machine 196.7 GiB")
+    assert told["memory in GRPO"].startswith("on each GPU 16.5 GiB of training state")
+    assert "31.6 GiB of vLLM (weights 16.4 GiB, cache of 54 sequences of 2048 tokens)" in told["memory in GRPO"]
+    assert "30.9 GiB of 79.0 GiB left" in told["memory in GRPO"]
+
+
+@pytest.mark.parametrize(("name", "sequences"), [("qwen3_vl_8b_zero3", "54 sequences of 2048"),
+                                                 ("alpamayo_1_5_backbone", "27 sequences of 4096")])  # fmt: skip
+def test_the_memory_of_a_large_model_that_sees_by_hand(
+    dry_run: Callable[[str], Told], name: str, sequences: str
+) -> None:
+    """4 x 638.7 M of the largest layer and 18 x 8.80 G / 8, 20.82 GiB; a token of the cache is that of Qwen3-8B."""
+    told = dry_run(name)
+    assert "8.80 B parameters, bfloat16, all of them trained" in told["policy"]
+    assert told["memory in GRPO"].startswith("on each GPU 20.8 GiB of training state (DeepSpeed's estimator)")
+    assert f"31.6 GiB of vLLM (weights 16.4 GiB, cache of {sequences} tokens)" in told["memory in GRPO"]
+    assert "26.6 GiB of 79.0 GiB left" in told["memory in GRPO"]
+
+
+def test_alpamayo_s_recipe_has_the_paper_s_rewards_and_the_layout_of_1_5() -> None:
+    config = load_config(RunConfig, catalogue.path_of("alpamayo_1_5_backbone"))
+    terms = {term.name or term.reward: term for term in config.rewards.terms}
+    assert set(terms) == {"consistency", "critic", "l2", "collision", "jerk"}
+    assert all(term.weight > 0 for term in terms.values())
+    assert terms["critic"].arguments["images"] is True, "the critic gets the last frame"
+    mix = config.rewards.build()
+    costs = [term for term in mix.terms if term.name in ("l2", "collision", "jerk")]
+    ours = ar1_trajectory_mix().terms
+    for cost, published in zip(costs, ours, strict=True):
+        assert replace(cost.reward, name="") == replace(published.reward, name="")
+        assert (cost.weight, cost.required) == (published.weight, published.required)
+    shown = config.rollouts.frames
+    assert shown is not None and shown.cameras == ("cross_left", "front_wide", "cross_right", "front_tele")
+    assert shown.count == 4 and shown.every_ticks == 1, "AR1: four frames at 10 Hz"
+    assert shown.layout.camera_names and shown.layout.frame_numbers, "Alpamayo-R1 has neither"
+
+
 def test_what_the_critic_is_asked_by_hand(dry_run: Callable[[str], Told]) -> None:
     """76,800 rollouts, and 96 validation scenes x 6 at the start and after 40, 80, ... 200 steps: 3,456."""
-    assert dry_run("qwen3_8b_zero3")["critic costs at most"].startswith("80,256 calls, ")
-    assert not any("costs" in check for name in (*CPU, "qwen3_0_6b_lora") for check in dry_run(name))
+    for name in catalogue.names():
+        asked = [result for check, result in dry_run(name).items() if check == "critic costs at most"]
+        assert [result.split(", ")[0] for result in asked] == (["80,256 calls"] if name in JUDGED else [])
 
 
 @pytest.mark.parametrize(
@@ -240,8 +354,7 @@ def test_a_recipe_is_taken_to_other_machines_with_a_flag(
     more: list[str], groups: str, passes: str, nobody: str
 ) -> None:
     """32 scenes x 12 are 96 rollouts on each of 4 ranks, 24 on each of 16, which passes of 16 do not divide."""
-    overrides = [f"rewards.terms.1.arguments.{key}" for key in (f"base_url={nobody}", "max_retries=0")]
-    words = ["grpo", "qwen3_8b_zero3", *more, *overrides]
+    words = ["grpo", "qwen3_8b_zero3", *more, *unanswered("qwen3_8b_zero3", nobody)]
     if "--machines" in more:
         code, shown = dry(words)
         assert code == 2 and "rollouts_per_pass 16 does not divide the 24 rollouts" in shown

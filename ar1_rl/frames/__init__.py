@@ -2,7 +2,16 @@
 
 from ..driving.camera_frames import CameraFrames
 from .config import FramesConfig
-from .frames_of import FrameReader, frames_of, has_frames, pil_images
+from .frames_of import FrameReader, camera_names, frames_of, has_frames, pil_images
 from .render import render
 
-__all__ = ["CameraFrames", "FrameReader", "FramesConfig", "frames_of", "has_frames", "pil_images", "render"]
+__all__ = [
+    "CameraFrames",
+    "FrameReader",
+    "FramesConfig",
+    "camera_names",
+    "frames_of",
+    "has_frames",
+    "pil_images",
+    "render",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from ..driving.camera import FRONT_CAMERAS
 from ..driving.camera_frames import CameraFrames
 from ..driving.scene import Scene
 from ..errors import SceneError
@@ -39,6 +40,12 @@ def frames_of(scene: Scene, config: FramesConfig | None = None) -> CameraFrames:
         f"scene {scene.id}: source {scene.source!r} has no camera frames; "
         "synthetic scenes have, and logs whose images are there"
     )
+
+
+def camera_names(scene: Scene, config: FramesConfig) -> tuple[str, ...]:
+    """Whose frames a config asks for of a scene, in their order, without decoding any."""
+    recorded = dict.fromkeys(frame.camera.name for frame in scene.observation.frames)
+    return config.cameras or tuple(recorded) or FRONT_CAMERAS
 
 
 def pil_images(frames: CameraFrames) -> list[Image]:

@@ -38,6 +38,8 @@ class VisionConfig(ConfigModel):
     layers: int = Field(2, ge=1)
     heads: int = Field(3, ge=1)
     intermediate_size: int = Field(256, ge=16)
+    architecture: dict[str, Any] | None = None
+    """Of the pretrained encoder, as `policy.architecture` is of the decoder."""
 
 
 class LoraConfig(ConfigModel):
@@ -48,7 +50,8 @@ class LoraConfig(ConfigModel):
     """What the adapters add is scaled by alpha / rank."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     targets: tuple[str, ...] = Field((), strict=False)
-    """Names of the modules that get adapters, such as q_proj; unset: every linear layer but the output."""
+    """Names of the modules that get adapters, such as q_proj; unset: every linear layer but the output, those of a
+    vision encoder among them."""
 
     @field_validator("targets")
     @classmethod

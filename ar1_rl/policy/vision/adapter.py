@@ -76,13 +76,20 @@ def torchvision_there() -> bool:
     return importlib.util.find_spec("torchvision") is not None
 
 
+def needs_torchvision(config: PreTrainedConfig) -> bool:
+    """Whether the sampling engine imports torchvision for a model of that configuration."""
+    from .architecture import MODEL_TYPE
+
+    return hasattr(config, "vision_config") and config.model_type != MODEL_TYPE
+
+
 def require_torchvision(path: str) -> None:
     """MissingDependencyError, with what to do, where the sampling engine cannot hold that policy without torchvision.
 
     The engine's own vision-language models import it; our own architecture does not.
     """
     config = _config(path)
-    if hasattr(config, "vision_config") and not _is_own(config) and not torchvision_there():
+    if needs_torchvision(config) and not torchvision_there():
         raise MissingDependencyError(
             f"policy {path!r} ({config.model_type}) in the engine vllm needs torchvision, which is not installed: "
             f"{install_line()}; or set rollouts.engine=transformers, or take a policy of our own architecture "
@@ -96,12 +103,6 @@ def install_line() -> str:
 
     line = f"pip install torchvision torch=={torch.__version__.split('+')[0]}"
     return line if torch.version.cuda else f"{line} --index-url https://download.pytorch.org/whl/cpu"
-
-
-def _is_own(config: PreTrainedConfig) -> bool:
-    from .architecture import MODEL_TYPE
-
-    return bool(config.model_type == MODEL_TYPE)
 
 
 def _config(path: str) -> PreTrainedConfig:
