@@ -14,9 +14,13 @@ import seeing
 import tiny
 
 from ar1_rl.driving import Scene, TrajectoryCodec
+from ar1_rl.frames import frames_of
+from ar1_rl.frames.bodies import LIGHT_COLOURS
 from ar1_rl.metrics.catalogue import CATALOGUE, WITH_OTHER_FRAMES
 from ar1_rl.policy.vision.build import build_tiny, build_vision_tokenizer
+from ar1_rl.scenes.synthetic import without_cited_cause
 from ar1_rl.scenes.synthetic.pairs import generate_pairs
+from recipes.faithfulness import faithfulness_rows
 from recipes.graders import Graders
 from recipes.looking import looking_rows, of_others
 from recipes.looking_summary import looking_summary, told_of_looking
@@ -40,8 +44,10 @@ class Knowing:
 
     answers: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
     blindly: tuple[int, ...] = ()
+    asked: list[Request] = field(default_factory=list)
 
     def sample(self, requests: Sequence[Request], *args: Any, **kwargs: Any) -> list[Sample]:
+        self.asked += requests
         drawn = [self.answers.get(pixels(r.images), self.blindly) for r in requests]
         return [Sample(ids, (0.0,) * len(ids)) for ids in drawn]
 
@@ -102,6 +108,28 @@ def test_another_scene_s_frames_are_of_another_episode_never_of_the_twin(policy:
     for scene, other in enumerate((2, 2, 4, 4, 0)):
         seen = shuffled.read(scenes[scene]).images_CTHW3
         assert np.array_equal(seen, own.read(scenes[other]).images_CTHW3)
+
+
+def test_without_the_cited_light_the_policy_is_shown_the_world_rendered_without_it(
+    policy: Policy, scenes: list[Scene]
+) -> None:
+    """Frames that the engine does not know are answered by the stop of scene 0, so nothing changes but its worth."""
+    without = without_cited_cause(scenes[0])
+    assert without is not None and policy.dialogue.sight is not None and isinstance(policy.engine, Knowing)
+    policy.engine.asked.clear()
+    row = faithfulness_rows(policy, scenes[:1], Graders.embedded("tagger").grade, 0, 0, 1.0)[0]
+    own, shown = (np.stack([np.asarray(image) for image in r.images]) for r in policy.engine.asked[:2])
+    frames = policy.dialogue.sight.frames
+    assert np.array_equal(own, frames_of(scenes[0], frames).images_CTHW3[:, 0])
+    assert np.array_equal(shown, frames_of(without, frames).images_CTHW3[:, 0])
+    assert reds(own) > 0 and reds(shown) == 0, "no pixel of the lamp is left"
+    assert (own == shown).all(axis=-1).mean() > 0.9, "and the rest of the world is as it was"
+    assert (row["faithful_trace"], row["faithful_plan"]) == (0.0, 0.0)
+    assert row["faithful_change_ade_m"] > 1.9 and row["faithful_change_reasoning_score"] < -1.0
+
+
+def reds(images: np.ndarray) -> int:
+    return int((images == LIGHT_COLOURS["red"]).all(axis=-1).sum())
 
 
 def test_every_metric_of_looking_is_in_the_catalogue_and_the_other_way_round(rows: Any) -> None:
