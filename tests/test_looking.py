@@ -23,7 +23,7 @@ from ar1_rl.scenes.synthetic.pairs import generate_pairs
 from recipes.faithfulness import faithfulness_rows
 from recipes.graders import Graders
 from recipes.looking import looking_rows, of_others
-from recipes.looking_summary import looking_summary, told_of_looking
+from recipes.looking_summary import looking_of, looking_summary
 from recipes.sft import prompt_words
 from rollouts.config import PromptConfig, SamplingConfig, ShownFrames
 from rollouts.dialogue import Dialogue
@@ -143,6 +143,9 @@ def test_a_policy_that_reads_the_scene_in_words_is_not_asked(tiny_policy: tiny.T
     assert looking_rows(reads, tiny_policy.scenes[:2], Graders.embedded("tagger").grade, 0, 0, 1.0) == {}
 
 
+# What is told of it
+
+
 def evaluated(scenes: Sequence[Scene], rows: dict[int, dict[str, float]]) -> Any:
     per_scene = {name: np.array([rows.get(s, {}).get(name, np.nan) for s in range(len(scenes))]) for name in CATALOGUE}
     return SimpleNamespace(
@@ -155,10 +158,70 @@ def test_a_run_tells_how_often_it_picks_its_own_expert_with_and_without_its_fram
 ) -> None:
     """Four of four scenes in pairs; blind two of four, one of each pair, and so the same in every resample of pairs."""
     blind = {s: {**row, "picks_expert": row.get("blind_picks_expert", math.nan)} for s, row in rows.items()}
-    summary = looking_summary(evaluated(scenes, blind), evaluated(scenes, rows), scenes, 200)
+    summary = looking_summary(evaluated(scenes, blind), evaluated(scenes, rows), 200)
     assert summary is not None and (summary["blind_ceiling"], summary["paired_scenes"]) == (0.5, 4)
     assert summary["after"]["picks_expert"] == {"mean": 1.0, "ci95": [1.0, 1.0]}
     assert summary["before"]["picks_expert"] == {"mean": 0.5, "ci95": [0.5, 0.5]}
-    told = told_of_looking(summary)
-    assert told is not None and "1.00 [1.00, 1.00] after RL" in told and told.endswith("without looking at most 0.50")
-    assert looking_summary(evaluated(scenes, {}), evaluated(scenes, {}), scenes, 200) is None, "a text policy's"
+    assert summary["told"]["before"].startswith("Not shown that it looks: in scenes in pairs (4)")
+    assert summary["told"]["after"].startswith("It looks: in scenes in pairs (4)")
+    assert looking_summary(evaluated(scenes, {}), evaluated(scenes, {}), 200) is None, "a text policy's"
+
+
+def told(picks: Sequence[float], blind: Sequence[float], **others: Any) -> dict[str, Any]:
+    """Of pairs, the members one after the other."""
+    count = len(picks)
+    values = {"picks_expert": picks, "blind_picks_expert": blind, **others}
+    one: Any = SimpleNamespace(
+        scene_ids=tuple(f"synthetic_pairs/red_light/test/0/{n}" for n in range(count)),
+        episodes=tuple(f"pair {n // 2}" for n in range(count)),
+        per_scene={name: np.array(column, dtype=float) for name, column in values.items()},
+    )
+    found = looking_of([one], 2000)
+    assert found is not None
+    return {**found, "by_name": {claim["claim"]: claim for claim in found["claims"]}}
+
+
+def test_the_margin_above_the_blind_ceiling_has_an_interval_over_pairs() -> None:
+    """Of 20 pairs 16 are right in both members and 4 in one: 0.4 above 0.5.
+
+    The margin of a pair is 0.5 or 0, so its standard error is 0.5 sqrt(.8 * .2 / 19) = .0459, and 2.093 of it .096.
+    """
+    found = told([1.0, 1.0] * 16 + [1.0, 0.0] * 4, [1.0, 0.0] * 20)
+    assert (found["blind_ceiling"], found["paired_scenes"]) == (0.5, 40)
+    own, blind = (found["by_name"][f"{shown}_minus_ceiling_picks_expert"] for shown in ("own", "blind"))
+    assert (own["value"], own["against"], own["difference"]) == pytest.approx((0.9, 0.5, 0.4))
+    low, high = own["ci95"]
+    assert low == pytest.approx(0.304, abs=0.01) and high == pytest.approx(0.496, abs=0.01)
+    assert own["p"] < 0.001 and own["scenes"] == 40
+    assert (blind["value"], blind["difference"], blind["ci95"], blind["p"]) == (0.5, 0.0, [0.0, 0.0], 1.0)
+    assert found["by_name"]["own_minus_blind_picks_expert"]["difference"] == pytest.approx(0.4)
+    assert found["told"].startswith("It looks:") and "in 0.90 of them" in found["told"]
+    assert "0.50 can be reached at most (+0.40" in found["told"]
+    assert "with black frames in 0.50 (+0.00, 95 % +0.00 … +0.00)." in found["told"]
+
+
+def test_a_margin_whose_interval_holds_0_is_no_proof_and_one_without_frames_is_a_leak() -> None:
+    few = told([1.0, 1.0] * 3 + [1.0, 0.0] * 5 + [0.0, 0.0] * 2, [1.0, 0.0] * 10)
+    assert few["by_name"]["own_minus_ceiling_picks_expert"]["difference"] == pytest.approx(0.05)
+    assert few["told"].startswith("Not shown that it looks:")
+    leaking = told([1.0, 1.0] * 20, [1.0, 1.0] * 20)
+    assert "more than can be: something else than frames gives scenes away" in leaking["told"]
+    assert "gives scenes away" not in few["told"]
+    one = told([1.0, 1.0], [1.0, 0.0])
+    assert "too few for an interval" in one["told"] and one["told"].startswith("Not shown")
+
+
+def test_what_was_recorded_as_a_change_is_told_as_own_frames_minus_black_ones() -> None:
+    """Black frames cost 2 of 5 points and add 3 m; nothing else is known."""
+    nothing = [math.nan] * 20
+    jitter = np.tile([-0.1, 0.1], 10)
+    changes = {"blind_change_reasoning_score": -2.0 + jitter, "blind_change_ade_m": 3.0 + jitter}
+    found = told(nothing, nothing, **changes)
+    assert set(found["by_name"]) == {"own_minus_blind_reasoning_score", "own_minus_blind_ade_m"}
+    score, ade = (found["by_name"][f"own_minus_blind_{name}"] for name in ("reasoning_score", "ade_m"))
+    assert score["difference"] == pytest.approx(2.0) and ade["difference"] == pytest.approx(-3.0)
+    assert score["value"] is None and score["p_holm"] == pytest.approx(2 * score["p"])
+    assert (found["blind_ceiling"], found["paired_scenes"]) == (None, 0)
+    assert "black frames change reasoning score [0-5] by -2.00, ADE [m] by +3.00" in found["told"]
+    same = told(nothing, nothing, blind_change_ade_m=jitter)
+    assert same["told"].startswith("Not shown that it looks: black frames change neither")
