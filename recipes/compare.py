@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -17,15 +16,15 @@ from rich.table import Table
 
 from ar1_rl.errors import ConfigError
 from ar1_rl.metrics import PRIMARY, PairedDifference
-from ar1_rl.metrics.catalogue import CATALOGUE, WITH_OTHER_FRAMES
+from ar1_rl.metrics.catalogue import CATALOGUE
 from ar1_rl.metrics.permutation import RESAMPLES
 from ar1_rl.metrics.seeds import CONFIDENCE
 from ar1_rl.report.tables import chance
 
 from .arms import Arm, pairs_of, read_arms
-from .comparison import ALL, ALPHA, Pairs, Row, Unit, by_episode, check_graders, chosen_metrics, group_rows, metric_rows
+from .comparison import ALPHA, Pairs, Row, Unit, by_episode, check_graders, chosen_metrics, group_rows, metric_rows
 from .console import run_console
-from .looking_summary import LOOKING, looking_of
+from .looking_summary import looking_of, metrics_of_looking
 from .looking_table import claims_table
 from .whole_files import write_whole
 
@@ -127,7 +126,7 @@ def compared(
     primary = primary or PRIMARY
     broken_down = chosen if metrics else [name for name in BROKEN_DOWN if name in chosen]
     episodes = by_episode(pairs, unit)
-    looking = [] if metrics else _looking(pairs)
+    looking = [] if metrics else metrics_of_looking(pairs)
     return Comparison(
         baseline=baseline,
         other=other,
@@ -142,16 +141,6 @@ def compared(
         roles=dict(_roles(pairs, [*chosen, *looking])),
         not_shown=len(set(chosen_metrics(pairs, ["all"])) - {*chosen, *looking}),
     )
-
-
-def _looking(pairs: Pairs) -> list[str]:
-    """Metrics of looking that both policies have values of; none where one of the two was shown no frames."""
-    evaluations = [evaluation for pair in pairs for evaluation in pair]
-    shared = set(chosen_metrics(pairs, [ALL]))
-    known = [
-        name for name in LOOKING if name in shared and all(np.isfinite(e.per_scene[name]).any() for e in evaluations)
-    ]
-    return known if any(CATALOGUE[name] in WITH_OTHER_FRAMES for name in known) else []
 
 
 def show(comparison: Comparison, console: Console) -> None:

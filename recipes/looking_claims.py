@@ -20,7 +20,7 @@ from .evaluation_folder import Evaluation
 
 CEILING = "ceiling"
 """What a policy that does not look can reach; see `pick_ceilings`."""
-FRAMES = {"own": "own frames", "blind": "black frames", "shuffled": "another scene's frames", CEILING: "blind ceiling"}
+FRAMES = {"own": "own frames", "blind": "black frames", "shuffled": "others' frames", CEILING: "blind ceiling"}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from ar1_rl.metrics import mean_interval
 from ar1_rl.metrics.catalogue import CATALOGUE, WITH_OTHER_FRAMES, WITHOUT_SOMETHING
 
-from .comparison import ALPHA, Row
+from .comparison import ALPHA, Pairs, Row
 from .evaluation_folder import Evaluation
 from .looking_claims import CLAIMS, claims_of
 
@@ -65,7 +67,7 @@ def _told_of_pairs(own: Mapping[str, Any], blind: Mapping[str, Any]) -> str:
 def label_of(claim: Mapping[str, Any]) -> str:
     """What a claim is about, with its unit."""
     known = CATALOGUE.get(claim["metric"])
-    label = "log-likelihood of the reference trace" if known is None else known.label
+    label = "reference likelihood" if known is None else known.label
     unit = "nats a token" if known is None else known.unit
     return label if unit == "share" else f"{label} [{unit}]"
 
@@ -84,6 +86,17 @@ def looking_summary(before: Evaluation, after: Evaluation, resamples: int) -> di
         "told": {side: looking and looking["told"] for side, looking in told.items()},
         "claims": {side: looking["claims"] if looking else [] for side, looking in told.items()},
     }
+
+
+def metrics_of_looking(pairs: Pairs) -> list[str]:
+    """Those of `LOOKING` that two policies both have values of; none where one of the two was shown no frames."""
+    evaluations = [evaluation for pair in pairs for evaluation in pair]
+    shared = [name for name in LOOKING if all(_known(evaluation, name) for evaluation in evaluations)]
+    return shared if any(CATALOGUE[name] in WITH_OTHER_FRAMES for name in shared) else []
+
+
+def _known(evaluation: Evaluation, name: str) -> bool:
+    return name in evaluation.per_scene and bool(np.isfinite(evaluation.per_scene[name]).any())
 
 
 def intervals_told(resamples: int) -> Callable[[Evaluation], dict[str, Any]]:
