@@ -26,7 +26,7 @@ HOW = (
     "Arrows say which way is better. Differences are paired by scene; intervals are 95 % bootstrap intervals over "
     "scenes, each drawn on a scale of its own with the line at 0. They do not say what another seed would give."
 )
-CORRECTED = f" p is corrected by Holm over all metrics of this section, with most weight on {PRIMARY}, and the verdict is by it."
+CORRECTED = f" p is corrected by Holm over all metrics here, with most weight on {PRIMARY}, and the verdict is by it."
 RESAMPLES = 2_000
 """Of an interval: the page has four times as many metrics as the summary, and three digits of each."""
 

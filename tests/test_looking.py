@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,7 +46,8 @@ class Knowing:
     blindly: tuple[int, ...] = ()
     asked: list[Request] = field(default_factory=list)
 
-    def sample(self, requests: Sequence[Request], *args: Any, **kwargs: Any) -> list[Sample]:
+    def sample(self, requests: Sequence[Request], sampling: SamplingConfig, *args: Any) -> list[Sample]:
+        assert sampling.temperature == 0.0, "two answers differ for the frames' sake and not by the draw"
         self.asked += requests
         drawn = [self.answers.get(pixels(r.images), self.blindly) for r in requests]
         return [Sample(ids, (0.0,) * len(ids)) for ids in drawn]
@@ -98,6 +99,21 @@ def test_changes_are_those_from_the_own_frames_to_the_others(rows: Any) -> None:
     assert rows[1]["blind_plan"] == 1.0 and rows[1]["blind_trace"] == 1.0
     assert rows[1]["blind_change_reasoning_score"] < -1.0
     assert all(row["blind_change_reference_nats"] == pytest.approx(-2.0) for row in rows.values())
+
+
+def test_another_scene_s_frames_are_answered_as_that_scene(rows: Any) -> None:
+    """Scenes 0 and 1 get the frames of 2, a red light as in 0: with its own green one, 1 drives on and now stops."""
+    assert rows[0]["shuffled_trace"] == 0.0 and rows[0]["shuffled_change_reasoning_score"] == 0.0
+    assert rows[1]["shuffled_trace"] == rows[1]["shuffled_plan"] == 1.0
+    assert rows[1]["shuffled_change_reasoning_score"] < -1.0 and rows[1]["shuffled_change_ade_m"] > 1.0
+
+
+def test_an_undecodable_answer_picks_nothing(policy: Policy, scenes: list[Scene]) -> None:
+    assert isinstance(policy.engine, Knowing)
+    silent = replace(policy, engine=replace(policy.engine, answers={}, blindly=policy.engine.blindly[:-9]))
+    row = looking_rows(silent, scenes[:1], Graders.embedded("tagger").grade, 0, 0, plan_change_m=1.0)[0]
+    assert row["picks_expert"] == 0.0
+    assert "blind_plan" not in row and "blind_change_ade_m" not in row, "there is nothing to compare"
 
 
 def test_another_scene_s_frames_are_of_another_episode_never_of_the_twin(policy: Policy, scenes: list[Scene]) -> None:
