@@ -19,10 +19,13 @@ from ar1_rl.metrics import PRIMARY, PairedDifference
 from ar1_rl.metrics.catalogue import CATALOGUE
 from ar1_rl.metrics.permutation import RESAMPLES
 from ar1_rl.metrics.seeds import CONFIDENCE
+from ar1_rl.report.tables import chance
 
 from .arms import Arm, pairs_of, read_arms
 from .comparison import ALPHA, Pairs, Row, Unit, by_episode, check_graders, chosen_metrics, group_rows, metric_rows
 from .console import run_console
+from .looking_summary import looking_of, metrics_of_looking
+from .looking_table import claims_table
 from .whole_files import write_whole
 
 SCHEMA_VERSION = 1
@@ -55,6 +58,8 @@ class Comparison:
     rows: Sequence[Row]
     groups: Mapping[str, Sequence[Row]]
     """Grouping -> rows."""
+    looking: Sequence[Row]
+    """Whether the policies look, where they are shown frames and no other metrics were asked for."""
     roles: Mapping[str, str]
     """Metric -> "trained on" or "held out", where a policy says so."""
     not_shown: int
@@ -80,7 +85,8 @@ def run(
         )
     read = read_arms(arms)
     comparisons = [compared(read[0], other, by, metrics, primary, unit, any_decoding, resamples) for other in read[1:]]
-    record = as_record(comparisons, resamples)
+    looks = {arm.label: looking_of(arm.evaluations, resamples) for arm in read}
+    record = as_record(comparisons, looks, resamples)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, json.dumps(record, indent=2) + "\n")
@@ -92,6 +98,10 @@ def run(
             console.width = WIDTH
         for comparison in comparisons:
             show(comparison, console)
+        for label, looking in looks.items():
+            if looking is not None:
+                console.print(claims_table(label, looking))
+                console.print(looking["told"], soft_wrap=True, highlight=False, markup=False)
     return 0
 
 
@@ -116,6 +126,7 @@ def compared(
     primary = primary or PRIMARY
     broken_down = chosen if metrics else [name for name in BROKEN_DOWN if name in chosen]
     episodes = by_episode(pairs, unit)
+    looking = [] if metrics else metrics_of_looking(pairs)
     return Comparison(
         baseline=baseline,
         other=other,
@@ -126,8 +137,9 @@ def compared(
             grouping: group_rows(pairs, broken_down, grouping, episodes=episodes, resamples=resamples)
             for grouping in BY[by]
         },
-        roles=dict(_roles(pairs, chosen)),
-        not_shown=len(chosen_metrics(pairs, ["all"])) - len(chosen),
+        looking=metric_rows(pairs, looking, primary=None, episodes=episodes, resamples=resamples) if looking else (),
+        roles=dict(_roles(pairs, [*chosen, *looking])),
+        not_shown=len(set(chosen_metrics(pairs, ["all"])) - {*chosen, *looking}),
     )
 
 
@@ -142,17 +154,21 @@ def show(comparison: Comparison, console: Console) -> None:
     for grouping, rows in comparison.groups.items():
         if rows:
             console.print(_group_table(grouping, rows, comparison))
+    if comparison.looking:
+        console.print(_looking_table(comparison))
 
 
-def as_record(comparisons: Sequence[Comparison], resamples: int) -> dict[str, Any]:
-    """The comparisons as plain values; JSON has no NaN."""
+def as_record(
+    comparisons: Sequence[Comparison], looks: Mapping[str, dict[str, Any] | None], resamples: int
+) -> dict[str, Any]:
+    """The comparisons as plain values; JSON has no NaN. `looks` is what each arm says of looking, by its label."""
     arms = {arm.label: arm for c in comparisons for arm in (c.baseline, c.other)}
     record = {
         "schema_version": SCHEMA_VERSION,
         "alpha": ALPHA,
         "confidence": CONFIDENCE,
         "resamples": resamples,
-        "policies": [_arm_record(arm) for arm in arms.values()],
+        "policies": [{**_arm_record(arm), "looking": looks[arm.label]} for arm in arms.values()],
         "comparisons": [
             {
                 "baseline": c.baseline.label,
@@ -161,6 +177,7 @@ def as_record(comparisons: Sequence[Comparison], resamples: int) -> dict[str, An
                 "interval": "seeds" if len(c.rows[0].seeds) > 1 else "scenes",
                 "primary": c.primary,
                 "metrics": [_row_record(row, c) for row in c.rows],
+                "looking": [_row_record(row, c) for row in c.looking],
                 "by": {grouping: [_row_record(row, c) for row in rows] for grouping, rows in c.groups.items()},
             }
             for c in comparisons
@@ -186,6 +203,15 @@ def _metric_table(comparison: Comparison) -> Table:
         name = row.metric + (" *" if row.metric == comparison.primary else "")
         role = comparison.roles.get(row.metric, "")
         table.add_row(_with_unit(name, row.metric), *_cells(row), role, style=_style(row))
+    return table
+
+
+def _looking_table(comparison: Comparison) -> Table:
+    """As the table of metrics, corrected on its own."""
+    first, second = comparison.baseline.label, comparison.other.label
+    table = _table(f"does it look, {second} against {first}", "metric", first, second)
+    for row in comparison.looking:
+        table.add_row(_with_unit(row.metric, row.metric), *_cells(row), style=_style(row))
     return table
 
 
@@ -342,11 +368,6 @@ def _difference(mean: float, ci95: tuple[float, float]) -> str:
 
 def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def chance(p: float) -> str:
-    """A p in words; NaN is none."""
-    return "-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _without_nan(value: Any) -> Any:

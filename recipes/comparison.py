@@ -110,7 +110,7 @@ def metric_rows(
     """A row for each metric over all scenes, corrected with the weight on the primary one."""
     everything = [np.ones(len(first.scene_ids), dtype=bool) for first, _ in pairs]
     rows = _rows(pairs, metrics, everything, None, episodes, resamples)
-    return _corrected(rows, primary_weights(metrics, primary))
+    return corrected(rows, primary_weights(metrics, primary))
 
 
 def group_rows(pairs: Pairs, metrics: Sequence[str], grouping: str, *, episodes: bool, resamples: int) -> list[Row]:
@@ -121,7 +121,7 @@ def group_rows(pairs: Pairs, metrics: Sequence[str], grouping: str, *, episodes:
         chosen = [np.array([label == group for label in labels_S]) for labels_S in labels]
         rows += _rows(pairs, metrics, chosen, group, episodes, resamples)
     rows.sort(key=lambda row: metrics.index(row.metric))
-    return _corrected(rows, np.ones(len(rows)))
+    return corrected(rows, np.ones(len(rows)))
 
 
 def _rows(
@@ -137,10 +137,11 @@ def _rows(
         before_SM, after_SM = (_table(evaluation, metrics)[chosen_S] for evaluation in (first, second))
         units_S = np.array(first.episodes, dtype=object)[chosen_S].tolist() if episodes else None
         by_seed.append(paired_differences(before_SM, after_SM, units_S, resamples=resamples))
-    return [_row(name, group, tuple(found)) for name, found in zip(metrics, zip(*by_seed, strict=True), strict=True)]
+    return [over_seeds_row(name, group, found) for name, found in zip(metrics, zip(*by_seed, strict=True), strict=True)]
 
 
-def _row(metric: str, group: str | None, seeds: tuple[PairedDifference, ...]) -> Row:
+def over_seeds_row(metric: str, group: str | None, seeds: Sequence[PairedDifference]) -> Row:
+    """One seed's difference, or the mean over seeds with Student's interval; not corrected."""
     if len(seeds) == 1:
         mean, ci95, p = seeds[0].mean, seeds[0].ci95, seeds[0].p
     else:
@@ -157,11 +158,12 @@ def _row(metric: str, group: str | None, seeds: tuple[PairedDifference, ...]) ->
         p_holm=float("nan"),
         pairs=sum(seed.pairs for seed in seeds),
         left_out=sum(seed.left_out for seed in seeds),
-        seeds=seeds,
+        seeds=tuple(seeds),
     )
 
 
-def _corrected(rows: Sequence[Row], weights: np.ndarray) -> list[Row]:
+def corrected(rows: Sequence[Row], weights: np.ndarray) -> list[Row]:
+    """The rows of a table with their p corrected by Holm; `weights` are shares of the level."""
     corrected = holm([row.p for row in rows], weights)
     return [replace(row, p_holm=float(p)) for row, p in zip(rows, corrected, strict=True)]
 

@@ -174,19 +174,15 @@ def evaluate_chunk(
         value_SK = np.array([np.nan if m.value is None else m.value for m in mixed], dtype=float).reshape(-1, k)
     answer_S = answers(likelihood_SK, value_SK)
     metrics = scene_metrics(values, answer_S, rollouts, scenes, job.config)
+    how = (job.graders.grade, job.run_seed, job.step, job.config.plan_change_m, lambda _: ready(0))
     changed: dict[int, dict[str, float]] = {}
     seen: dict[int, dict[str, float]] = {}
     if faithful > 0:
         job.mark(f"evaluation {job.label}, faithfulness")
-        changed = faithfulness_rows(
-            policy, scenes[:faithful], job.run_seed, job.step, job.config.plan_change_m, lambda _: ready(0)
-        )
+        changed = faithfulness_rows(policy, scenes[:faithful], *how)
     if looking > 0:
         job.mark(f"evaluation {job.label}, other frames")
-        plan_change_m = job.config.plan_change_m
-        seen = looking_rows(
-            policy, scenes[:looking], job.graders.grade, job.run_seed, job.step, plan_change_m, lambda _: ready(0)
-        )
+        seen = looking_rows(policy, scenes[:looking], *how)
     nothing = dict.fromkeys(CATALOGUE, float("nan"))
     scene_rows = [
         {

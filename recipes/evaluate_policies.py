@@ -30,6 +30,8 @@ from .evaluation_folder import Evaluation, EvaluationFolder, read_evaluation
 from .evaluation_table import decision_table, evaluation_table
 from .export import ADAPTER, export, policy_folder
 from .graders import GRADED, Graders, Reader, reader_of
+from .looking_summary import intervals_told, looking_of
+from .looking_table import claims_table
 from .mix_spec import read_mapping, yaml_of
 from .open_policy import open_policy
 from .run_config import RolloutsConfig, ScenesConfig
@@ -151,6 +153,9 @@ def run(
         for subject, evaluation in zip(subjects, done, strict=True):
             console.print(evaluation_table(evaluation, jobs[0][1].eval.resamples))
             console.print(decision_table(evaluation))
+            if (looking := looking_of([evaluation], jobs[0][1].eval.resamples)) is not None:
+                console.print(claims_table(subject.label, looking))
+                console.print(looking["told"], soft_wrap=True, highlight=False, markup=False)
             console.print(f"Evaluation {out / subject.label}", soft_wrap=True, markup=False)
     return 0
 
@@ -268,6 +273,7 @@ def _evaluated(
         folder.finish(
             header_of(job, policy=str(subject.folder), training_seed=subject.training_seed, rewards=subject.rewards),
             by_decision=GRADED,
+            further=intervals_told(settings.eval.resamples),
         )
     return read_evaluation(folder.path)
 

@@ -4,7 +4,7 @@
     EVALUATION/rollouts/*.parquet   every rollout, a closed file for each chunk of scenes
     EVALUATION/chunks/*.parquet     a row per scene, as long as chunks are missing
     EVALUATION/scenes.parquet       a row per scene, once all are there: who and what it is, then a column per metric
-    EVALUATION/evaluation.json      what was evaluated, how, and the means; with it the evaluation is finished
+    EVALUATION/evaluation.json      what was evaluated, how, means and intervals; with it the evaluation is finished
 
 Of several ranks each writes chunks of its own; the first one begins and finishes. Legend: S scenes.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -144,8 +144,16 @@ class EvaluationFolder:
         flush(RolloutStore(self.path / ROLLOUTS, self._rank).write(f"chunk-{number:06d}", rollouts))
         _write_scenes(_table(scenes), self._scenes_of(number))
 
-    def finish(self, header: Header, by_decision: Sequence[str] = ()) -> Evaluation:
-        """Put the chunks of all ranks together; `by_decision` names metrics that are told by decision, too."""
+    def finish(
+        self,
+        header: Header,
+        by_decision: Sequence[str] = (),
+        further: Callable[[Evaluation], Mapping[str, Any]] = lambda done: {},
+    ) -> Evaluation:
+        """Put the chunks of all ranks together; `by_decision` names metrics that are told by decision, too.
+
+        `further` gives what else evaluation.json says of the whole.
+        """
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
@@ -161,6 +169,7 @@ class EvaluationFolder:
                 "scenes": len(done.scene_ids),
                 "means": done.means(),
                 "by_decision": done.by_decision(by_decision),
+                **further(done),
             }
             write_whole(self.path / HEADER, json.dumps(content, indent=2))
         shutil.rmtree(self.path / CHUNKS, ignore_errors=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from rich.table import Table
 
 from ar1_rl.metrics import mean_interval
-from ar1_rl.metrics.catalogue import CATALOGUE
+from ar1_rl.metrics.catalogue import CATALOGUE, WITH_OTHER_FRAMES
 
 from .evaluation_folder import Evaluation
 
@@ -21,7 +23,10 @@ HEADINGS = {
 
 
 def evaluation_table(evaluation: Evaluation, resamples: int) -> Table:
-    """Mean, 95 % bootstrap interval over scenes, and how many scenes have the metric."""
+    """Mean, 95 % bootstrap interval over scenes (those of an episode together), and how many scenes have the metric.
+
+    Metrics of other frames are left out for a policy that is shown none.
+    """
     header = evaluation.header
     table = Table(
         title=f"{header.label}: {len(evaluation.scene_ids)} scenes x {header.samples_per_scene}, {header.decoding}",
@@ -31,15 +36,15 @@ def evaluation_table(evaluation: Evaluation, resamples: int) -> Table:
         table.add_column(heading, justify="right" if heading else "left")
     for name, metric in CATALOGUE.items():
         values_S = evaluation.per_scene.get(name)
-        if values_S is None:
+        known = 0 if values_S is None else int((values_S == values_S).sum())
+        if values_S is None or (metric in WITH_OTHER_FRAMES and not known):
             continue
-        mean, low, high = mean_interval(values_S, resamples=resamples)
-        known = int((values_S == values_S).sum())
+        mean, low, high = mean_interval(values_S, evaluation.episodes, resamples=resamples)
         unit = "" if metric.unit == "share" else f" ({metric.unit})"
         table.add_row(
             f"{metric.label}{unit} {ARROWS[metric.better]}".rstrip(),
             "-" if not known else f"{mean:.3f}",
-            "-" if not known else f"{low:.3f} … {high:.3f}",
+            f"{low:.3f} … {high:.3f}" if isfinite(low) else "-",
             str(known),
             standing(evaluation, name),
         )

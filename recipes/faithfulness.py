@@ -4,71 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
-from ar1_rl.driving import Completion, Scene
-from ar1_rl.driving.decision_text import parse_decisions
-from ar1_rl.metrics import plan_changed, trace_changed
+from ar1_rl.driving import Scene
 from ar1_rl.scenes.synthetic import without_bystander, without_cited_cause
 from rollouts.config import Greedy
 from rollouts.policy import Policy
 from rollouts.record import Rollout
 
+from .answer_figures import FIGURES, Grade, compared, figures_of
+
 CHANGES: dict[str, Callable[[Scene], Scene | None]] = {
     "faithful": without_cited_cause,
     "faithful_control": without_bystander,
 }
-"""Beginning of the two metrics, `_trace` and `_plan`, and what is done to the scene."""
+"""Beginning of the metrics, `_trace`, `_plan` and `_change_…`, and what is done to the scene."""
 
 
 def faithfulness_rows(
     policy: Policy,
     scenes: Sequence[Scene],
+    grade: Grade,
     run_seed: int,
     step: int,
     plan_change_m: float,
     progress: Callable[[int], None] | None = None,
 ) -> dict[int, dict[str, float]]:
-    """Number of the scene -> faithful_trace, faithful_plan and the same of the control, as far as it has them.
+    """Number of the scene -> the metrics that begin as `CHANGES` says, as far as it has them.
 
     The policy answers greedily, so that two answers differ for the scene's sake and not by the draw. A pair of which an
     answer has no trajectory has no plan to compare, and is left out of that share. So is one of which the prompt says
     or shows the same: what nobody tells the policy cannot change its answer.
+
+    Each answer is held to the scene that it is about, the changed one with its own expert and reference. So the changes
+    of reasoning score, consistency and ADE are about 0 for who follows the scene, and a loss for who does not.
     """
-    pairs = [(s, name, other) for s, scene in enumerate(scenes) for name, other in _changed(scene)]
-    asked = {s: scenes[s] for s, *_ in pairs}
-    if not pairs:
+    changed = [(s, name, other) for s, scene in enumerate(scenes) for name, other in _changed(scene)]
+    if not changed:
         return {}
+    numbers = list(dict.fromkeys(s for s, *_ in changed))
+    asked = [*(scenes[s] for s in numbers), *(other for *_, other in changed)]
     greedy = replace(policy, sampling=Greedy(max_completion_tokens=policy.sampling.max_completion_tokens))
-    drawn = greedy.rollouts(
-        [*asked.values(), *(other for *_, other in pairs)],
-        [0] * (len(asked) + len(pairs)),
-        run_seed=run_seed,
-        step=step,
-        progress=progress,
-    )
-    answers = dict(zip(asked, drawn, strict=False))
+    drawn = greedy.rollouts(asked, [0] * len(asked), run_seed=run_seed, step=step, progress=progress)
+    figures = figures_of([rollout.completion for rollout in drawn], asked, grade)
+    place_of = {s: place for place, s in enumerate(numbers)}
     found: dict[int, dict[str, float]] = {}
-    for (s, name, _), other in zip(pairs, drawn[len(asked) :], strict=True):
-        if shown(other) != shown(answers[s]):
-            metrics = compared(name, answers[s].completion, other.completion, plan_change_m)
-            found.setdefault(s, {}).update(metrics)
+    for other, (s, name, _) in enumerate(changed, start=len(numbers)):
+        own = place_of[s]
+        if shown(drawn[other]) == shown(drawn[own]):
+            continue
+        changes = {f"{name}_change_{figure}": figures[figure][other] - figures[figure][own] for figure in FIGURES}
+        row = found.setdefault(s, {})
+        row |= compared(name, drawn[own].completion, drawn[other].completion, plan_change_m)
+        row |= {metric: value for metric, value in changes.items() if isfinite(value)}
     return found
 
 
 def shown(rollout: Rollout) -> tuple[str, tuple[Any, ...]]:
     """What the policy was asked with: images are equal where all their pixels are."""
     return rollout.prompt_text, tuple(rollout.images)
-
-
-def compared(name: str, answer: Completion, other: Completion, plan_change_m: float) -> dict[str, float]:
-    """The two metrics of a pair of answers."""
-    texts = answer.reasoning or "", other.reasoning or ""
-    metrics = {f"{name}_trace": float(trace_changed(*(parse_decisions(text) for text in texts)))}
-    if answer.trajectory is not None and other.trajectory is not None:
-        poses = answer.trajectory.poses_T3, other.trajectory.poses_T3
-        metrics[f"{name}_plan"] = float(plan_changed(*poses, plan_change_m))
-    return metrics
 
 
 def _changed(scene: Scene) -> list[tuple[str, Scene]]:

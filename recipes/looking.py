@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -12,17 +12,14 @@ import numpy as np
 from ar1_rl.driving import COT_END, COT_START, Completion, Scene
 from ar1_rl.frames import CameraFrames
 from ar1_rl.scenes.synthetic.pairs import is_paired, picks_own_expert, twin_of
-from rewards.score import Score
 from rollouts.config import Greedy
 from rollouts.policy import Policy
 from rollouts.record import Rollout
 from rollouts.vision.sight import Sight
 
-from .faithfulness import compared
+from .answer_figures import FIGURES, Grade, compared, figures_of
 
-Grade = Callable[[Sequence[Completion], Sequence[Scene]], Mapping[str, Sequence[Score]]]
 OWN, BLIND, SHUFFLED = "own", "blind", "shuffled"
-GRADES = ("reasoning_score", "consistency")
 
 
 def looking_rows(
@@ -47,16 +44,18 @@ def looking_rows(
     for name, one in policies.items():
         greedy = replace(one, sampling=Greedy(max_completion_tokens=policy.sampling.max_completion_tokens))
         answers[name] = greedy.rollouts(scenes, [0] * len(scenes), run_seed=run_seed, step=step, progress=progress)
-    values = {name: _figures([r.completion for r in rolled], scenes, grade) for name, rolled in answers.items()}
+    completions = {name: [rollout.completion for rollout in rolled] for name, rolled in answers.items()}
+    figures = {name: figures_of(told, scenes, grade) for name, told in completions.items()}
+    picks = {name: [_picks(*one) for one in zip(told, scenes, strict=True)] for name, told in completions.items()}
     nats = {name: _reference_nats(policies[name], scenes) for name in (OWN, BLIND)}
     found: dict[int, dict[str, float]] = {}
     for s in range(len(scenes)):
-        row = {"picks_expert": values[OWN]["picks_expert"][s]}
+        row = {"picks_expert": picks[OWN][s]}
         for name in (BLIND, SHUFFLED):
-            row[f"{name}_picks_expert"] = values[name]["picks_expert"][s]
-            for figure in (*GRADES, "ade_m"):
-                row[f"{name}_change_{figure}"] = values[name][figure][s] - values[OWN][figure][s]
-            row |= compared(name, answers[OWN][s].completion, answers[name][s].completion, plan_change_m)
+            row[f"{name}_picks_expert"] = picks[name][s]
+            for figure in FIGURES:
+                row[f"{name}_change_{figure}"] = figures[name][figure][s] - figures[OWN][figure][s]
+            row |= compared(name, completions[OWN][s], completions[name][s], plan_change_m)
         row["blind_change_reference_nats"] = nats[BLIND][s] - nats[OWN][s]
         found[s] = {name: value for name, value in row.items() if np.isfinite(value)}
     return found
@@ -82,25 +81,6 @@ def of_others(sight: Sight, scenes: Sequence[Scene]) -> Sight:
 
 def _shown(policy: Policy, sight: Sight) -> Policy:
     return replace(policy, dialogue=replace(policy.dialogue, sight=sight))
-
-
-def _figures(completions: Sequence[Completion], scenes: Sequence[Scene], grade: Grade) -> dict[str, list[float]]:
-    """Figure -> one value a scene, NaN where it has none."""
-    graded = grade(completions, scenes)
-    values = {
-        name: [np.nan if s.value is None else float(s.value) for s in graded[name]] for name in GRADES if name in graded
-    }
-    values |= {name: [np.nan] * len(scenes) for name in GRADES if name not in graded}
-    values["ade_m"] = [_ade_m(completion, scene) for completion, scene in zip(completions, scenes, strict=True)]
-    values["picks_expert"] = [_picks(completion, scene) for completion, scene in zip(completions, scenes, strict=True)]
-    return values
-
-
-def _ade_m(completion: Completion, scene: Scene) -> float:
-    if completion.trajectory is None or scene.future_T3 is None:
-        return float("nan")
-    apart_T2 = completion.trajectory.poses_T3[:, :2] - scene.future_T3[:, :2]
-    return float(np.linalg.norm(apart_T2, axis=1).mean())
 
 
 def _picks(completion: Completion, scene: Scene) -> float:

@@ -25,7 +25,7 @@ from .evaluation_folder import Evaluation, EvaluationFolder, answers_in
 from .full_disk import told_when_full
 from .graders import GRADED, Graders, reader_of
 from .grpo import PolicyTraining
-from .looking_summary import looking_summary, told_of_looking
+from .looking_summary import intervals_told, looking_summary
 from .practice import check_enough
 from .ranks import ALONE, Ranks
 from .report import report_after_run
@@ -93,13 +93,14 @@ def _post_train(
     summary = summarise(config, corpus, before, after, clock)
     summary["costs"] = {name: figures(usage) for name, usage in training.reward.costs.items()}
     summary["groups"] = groups = group_counts(folder.read_metrics(), config.grpo.scenes_per_step)
-    looking = looking_summary(before, after, corpus.test, config.eval.resamples)
+    looking = looking_summary(before, after, config.eval.resamples)
     if looking is not None:
         summary["looking"] = looking
     folder.write_json("summary.json", summary)
     show(summary, folder, corpus.test, console)
-    if looking is not None and (told_looking := told_of_looking(looking)):
-        console.print(told_looking)
+    for side, told_looking in (looking or {}).get("told", {}).items():
+        if told_looking is not None:
+            console.print(f"{side.capitalize()} RL. {told_looking}", soft_wrap=True, highlight=False, markup=False)
     console.print(
         f"Groups of equal rewards: {groups['zero_variance']} of {groups['all']}; skipped: {groups['skipped']}"
     )
@@ -219,7 +220,7 @@ def _evaluate(
         training_seed=config.seed,
         rewards=None if label == "before" else config.rewards,
     )
-    return folder.finish(header, by_decision=GRADED)
+    return folder.finish(header, by_decision=GRADED, further=intervals_told(config.eval.resamples))
 
 
 def _limit_threads(config: RunConfig, ranks: Ranks) -> None:

@@ -16,6 +16,7 @@ from rollouts.recorded import EVALUATIONS
 from .arms import Arm, pairs_of
 from .comparison import Pairs, Row, by_episode, chosen_metrics, metric_rows
 from .evaluation_folder import HEADER, Evaluation, read_evaluation
+from .looking_summary import metrics_of_looking
 from .report_run import RunParts
 
 LABELS = {name: (label, better) for name, label, better in SHOWN}
@@ -25,7 +26,7 @@ HOW = (
     "Arrows say which way is better. Differences are paired by scene; intervals are 95 % bootstrap intervals over "
     "scenes, each drawn on a scale of its own with the line at 0. They do not say what another seed would give."
 )
-CORRECTED = f" p is corrected by Holm over all metrics, with most weight on {PRIMARY}, and the verdict is by it."
+CORRECTED = f" p is corrected by Holm over all metrics here, with most weight on {PRIMARY}, and the verdict is by it."
 RESAMPLES = 2_000
 """Of an interval: the page has four times as many metrics as the summary, and three digits of each."""
 
@@ -50,19 +51,24 @@ def change_rows(run: RunParts) -> dict[str, Any]:
 
 
 def _compared(pairs: Pairs) -> list[dict[str, Any]]:
-    metrics = chosen_metrics(pairs, ["all"])
-    episodes = by_episode(pairs, "auto")
-    rows = metric_rows(pairs, metrics, primary=PRIMARY, episodes=episodes, resamples=RESAMPLES)
-    return [_of_row(row, pairs[0][1]) for row in rows if row.pairs]
+    metrics, episodes = chosen_metrics(pairs, ["all"]), by_episode(pairs, "auto")
+    looking = metrics_of_looking(pairs)
+    others = [name for name in metrics if name not in looking]
+    found = []
+    for names, primary in ((others, PRIMARY), (looking, None)):
+        rows = metric_rows(pairs, names, primary=primary, episodes=episodes, resamples=RESAMPLES) if names else []
+        found += [_of_row(row, pairs[0][1], names is looking) for row in rows if row.pairs]
+    return found
 
 
-def _of_row(row: Row, after: Evaluation) -> dict[str, Any]:
+def _of_row(row: Row, after: Evaluation, looking: bool) -> dict[str, Any]:
     known = CATALOGUE.get(row.metric)
     held_out, trained_on = row.metric in after.header.held_out, row.metric in after.header.trained_on
     return {
         "name": f"{row.metric}: {after.header.graders.get(row.metric, known.unit if known else '')}",
         "label": row.metric.replace("_", " ") if known is None else f"{known.label} [{known.unit}]",
         "headline": row.metric in HEADLINE,
+        "looking": looking,
         "better": "" if known is None else known.better,
         "grader": "held out" if held_out else "trained on" if trained_on else "",
         "before": _plain(row.before),

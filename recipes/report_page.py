@@ -16,6 +16,7 @@ from ar1_rl.report.page.panels import FAILURES, curve_panels
 from ar1_rl.report.page.texts import Texts
 
 from .report_change import change_rows
+from .report_looking import looking_content
 from .report_run import REWARD_COLUMNS, RunParts, facts, read_run, reward_rows
 from .report_scenes import scenes_content
 from .whole_files import write_whole
@@ -53,6 +54,7 @@ def page_content(run: RunParts, limit: int, console: Console, flags: Sequence[Fl
             "files": list(run.texts.items()),
         },
         "change": change_rows(run),
+        "looking": looking_content(run),
         "flags": None if flags is None else [_flag(flag) for flag in flags],
         "curves": panels,
         "curves_told": _told_of_curves(run, panels),

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from driving_cases import driven, straight, undecodable
 
 from ar1_rl.driving import Completion, Scene
 from ar1_rl.scenes.synthetic import generate_scenes, without_bystander, without_cited_cause
-from recipes.faithfulness import compared, faithfulness_rows
+from recipes.answer_figures import FIGURES, compared
+from recipes.faithfulness import faithfulness_rows
+from recipes.graders import Graders
 from rollouts.config import SamplingConfig
 from rollouts.describe import describe
 from rollouts.record import Rollout
@@ -89,10 +92,13 @@ class Answering:
         ]  # fmt: skip
 
 
+def rows_of(policy: Answering, scenes: Sequence[Scene] = SCENES) -> dict[int, dict[str, float]]:
+    return faithfulness_rows(policy, scenes, Graders.embedded().grade, 0, 0, 1.0)  # type: ignore[arg-type]
+
+
 def shares(answer: Any) -> dict[str, float]:
-    rows = faithfulness_rows(Answering(answer), SCENES, 0, 0, 1.0)  # type: ignore[arg-type]
-    names = sorted({name for row in rows.values() for name in row})
-    return {name: float(np.mean([row[name] for row in rows.values() if name in row])) for name in names}
+    rows = rows_of(Answering(answer))
+    return {name: float(np.mean([row[name] for row in rows.values() if name in row])) for name in NAMES}
 
 
 def expert(scene: Scene) -> Completion:
@@ -122,15 +128,35 @@ def test_an_answer_that_depends_on_everything_fails_the_control() -> None:
     assert shares(jumpy)["faithful_control_plan"] == 1.0
 
 
+def test_each_answer_is_held_to_the_scene_that_it_is_about() -> None:
+    """The expert of the changed scene is right there. Who answers as before drives off it, and cites what is gone."""
+    assert all(row[name] == 0.0 for row in rows_of(Answering(expert)).values() for name in row if "change" in name)
+
+    def as_before(scene: Scene) -> Completion:
+        return expert(next(s for s in SCENES if s.id == scene.id.split("/without/")[0]))
+
+    found = rows_of(Answering(as_before))
+    changes = {f"{name}_change_{figure}" for name in ("faithful", "faithful_control") for figure in FIGURES}
+    assert changes == {name for row in found.values() for name in row if "change" in name}
+    for number, row in found.items():
+        if "faithful_change_ade_m" in row:
+            other = without_cited_cause(SCENES[number])
+            apart_m = np.linalg.norm(other.future_T3[:, :2] - SCENES[number].future_T3[:, :2], axis=1).mean()
+            assert row["faithful_change_ade_m"] == pytest.approx(apart_m)
+            assert row["faithful_change_reasoning_score"] <= -2.0
+            assert row["faithful_change_consistency"] == 0.0, "it still does what it says"
+        assert all(row.get(f"faithful_control_change_{figure}", 0.0) == 0.0 for figure in FIGURES)
+
+
 def test_a_pair_without_a_trajectory_has_no_plan_to_compare() -> None:
     assert compared("faithful", driven(straight()), undecodable(), 1.0) == {"faithful_trace": 0.0}
 
 
 def test_each_scene_is_asked_once_as_it_is() -> None:
     policy = Answering(expert)
-    faithfulness_rows(policy, SCENES, 0, 0, 1.0)  # type: ignore[arg-type]
+    rows_of(policy)
     assert len(policy.asked) == len(set(policy.asked)) > len(SCENES)
-    assert faithfulness_rows(policy, [], 0, 0, 1.0) == {}  # type: ignore[arg-type]
+    assert rows_of(policy, []) == {}
 
 
 def test_a_bystander_that_the_prompt_does_not_tell_of_is_no_control() -> None:
@@ -140,6 +166,6 @@ def test_a_bystander_that_the_prompt_does_not_tell_of_is_no_control() -> None:
         if (other := without_bystander(scene)) and describe(other.observation) == describe(scene.observation)
     }
     assert unseen
-    rows = faithfulness_rows(Answering(expert), SCENES, 0, 0, 1.0)  # type: ignore[arg-type]
+    rows = rows_of(Answering(expert))
     with_control = {number for number, row in rows.items() if "faithful_control_trace" in row}
     assert with_control and not with_control & unseen

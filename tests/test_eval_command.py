@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from ar1_rl.errors import ConfigError
-from ar1_rl.metrics.catalogue import CATALOGUE
+from ar1_rl.metrics.catalogue import CATALOGUE, WITH_OTHER_FRAMES
 from recipes import cli, evaluate_policies
 from recipes.evaluate_policies import scene_spec, subjects_of
 from recipes.evaluation_folder import read_evaluation, rollouts_of
@@ -107,6 +107,9 @@ def test_a_finished_evaluation_is_shown_again_without_an_engine(
     assert cli.main([*shown, "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert told["evaluation"] == str(whole) and told["scenes"] == 8
+    assert set(told["ci95"]) == {name for name, mean in told["means"].items() if mean is not None}
+    assert all(told["ci95"][name][0] <= told["means"][name] <= told["ci95"][name][1] for name in told["ci95"])
+    assert told["looking"] is None, "of a policy that reads"
     assert cli.main([*shown[:-1], "eval.resamples=100", "eval.top_p=0.9"]) == 2
     assert "another evaluation (different: eval)" in re.sub(r"\s+", " ", capsys.readouterr().out)
 
@@ -141,7 +144,7 @@ def test_the_tables_tell_every_metric_and_which_were_trained_on(whole: Path) -> 
         console.print(evaluation_table(done, 100))
         console.print(decision_table(done))
     text = capture.get()
-    assert all(metric.label in text for metric in CATALOGUE.values())
+    assert all((metric.label in text) == (metric not in WITH_OTHER_FRAMES) for metric in CATALOGUE.values())
     assert "held out" in text and "│ trained on" not in text
     assert all(decision in text for decision in {d for d in (*done.longitudinal, *done.lateral) if d})
 

@@ -28,6 +28,7 @@ from ar1_rl.scenes.synthetic.pairs import (
     mixed_scenes,
     paired_scene,
     paired_scenes,
+    pick_ceilings,
     picks_own_expert,
     twin_of,
 )
@@ -105,6 +106,15 @@ def test_the_ceiling_is_what_the_past_gives_away_by_hand(pairs):
     assert blind_ceiling(ordinary) > 0.9, "scenes of their own past can be known by heart"
     with pytest.raises(ConfigError, match="no scenes"):
         blind_ceiling([])
+
+
+def test_the_ceiling_of_picks_is_half_for_whole_pairs_whatever_their_order_and_the_same_as_that_of_decisions(pairs):
+    (a, b), (c, _) = pairs[0].members, pairs[1].members
+    assert pick_ceilings([a.id, c.id, b.id]) == [0.5, 1.0, 0.5]
+    scenes = [scene for pair in pairs for scene in pair.members][:-1]
+    assert np.mean(pick_ceilings([scene.id for scene in scenes])) == pytest.approx(blind_ceiling(scenes))
+    with pytest.raises(SceneError, match="of no pair"):
+        pick_ceilings([a.id, "synthetic/test/0/3"])
 
 
 def test_no_trajectory_is_nearer_to_both_experts(pairs):

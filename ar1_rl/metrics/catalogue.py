@@ -103,29 +103,31 @@ OF_ALL_ROLLOUTS = (
     Metric("trajectory_diversity", "m", "neither", "diversity of the trajectories"),
 )
 
+
+def _against_another(name: str, told: str, better: Better) -> tuple[Metric, ...]:
+    """Between two answers of one policy: whether trace and plan differ, and by how much what they are worth."""
+    return (
+        Metric(f"{name}_trace", "share", better, f"{told}: another trace"),
+        Metric(f"{name}_plan", "share", better, f"{told}: another plan"),
+        Metric(f"{name}_change_reasoning_score", "0-5", "neither", f"{told}: reasoning score, change"),
+        Metric(f"{name}_change_consistency", "share", "neither", f"{told}: consistency, change"),
+        Metric(f"{name}_change_ade_m", "m", "neither", f"{told}: ADE, change"),
+    )
+
+
 WITHOUT_SOMETHING = (
-    Metric("faithful_trace", "share", "up", "without the cited cause: another trace"),
-    Metric("faithful_plan", "share", "up", "without the cited cause: another plan"),
-    Metric("faithful_control_trace", "share", "down", "without something uncited: another trace"),
-    Metric("faithful_control_plan", "share", "down", "without something uncited: another plan"),
+    *_against_another("faithful", "without the cited cause", "up"),
+    *_against_another("faithful_control", "without something uncited", "down"),
 )
 """Of the greedy answer, in scenes with something taken out; null in all others."""
 
 WITH_OTHER_FRAMES = (
     Metric("picks_expert", "share", "up", "of a pair: its own expert"),
-    *(
-        metric
-        for name, told in (("blind", "black frames"), ("shuffled", "others' frames"))
-        for metric in (
-            Metric(f"{name}_picks_expert", "share", "neither", f"{told}: its own expert"),
-            Metric(f"{name}_change_reasoning_score", "0-5", "neither", f"{told}: reasoning score, change"),
-            Metric(f"{name}_change_consistency", "share", "neither", f"{told}: consistency, change"),
-            Metric(f"{name}_change_ade_m", "m", "neither", f"{told}: ADE, change"),
-            Metric(f"{name}_trace", "share", "neither", f"{told}: another trace"),
-            Metric(f"{name}_plan", "share", "neither", f"{told}: another plan"),
-        )
-    ),
+    Metric("blind_picks_expert", "share", "neither", "black frames: its own expert"),
+    *_against_another("blind", "black frames", "neither"),
     Metric("blind_change_reference_nats", "nats", "neither", "black frames: reference likelihood, change"),
+    Metric("shuffled_picks_expert", "share", "neither", "others' frames: its own expert"),
+    *_against_another("shuffled", "others' frames", "neither"),
 )
 """Of the greedy answer of a policy that sees, in the first scenes; null in all others."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 from typing import Any
 
 from rich.table import Table
@@ -47,6 +48,11 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
             "-" if delta["p"] is None else f"{delta['p']:.4f}",
         )
     return table
+
+
+def chance(p: float | None) -> str:
+    """A p in words; None and NaN are none."""
+    return "-" if p is None or isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _figure(value: float | None, signed: bool = False) -> str:

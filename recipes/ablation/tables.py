@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ar1_rl.metrics.catalogue import CATALOGUE
+from ar1_rl.report.tables import chance
 
-from ..compare import ARROWS, chance
+from ..compare import ARROWS
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _directions(result: Mapping[str, Any]) -> Grid:
     for found in result["directions"]:
         measured = found["measured"]
         seeds = " ".join(_signed(value) for value in measured["by_seed"])
-        chances = [chance(math.nan if p is None else p) for p in (measured["p"], found["p_holm"])]
+        chances = [chance(p) for p in (measured["p"], found["p_holm"])]
         rows.append((found["says"], _signed(found["paper"]), _plus_minus(measured), seeds, *chances, found["verdict"]))
     headings = ("direction", "paper", "here", "each seed", "p", "p (Holm)", "verdict")
     return Grid(

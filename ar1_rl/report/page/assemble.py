@@ -20,7 +20,7 @@ from typing import Any
 
 from ...errors import MissingDependencyError
 
-SCRIPTS = ("elements", "run", "table", "curves", "from_above", "answer", "scenes", "main")
+SCRIPTS = ("elements", "run", "table", "looking", "curves", "from_above", "answer", "scenes", "main")
 """In the order in which they are put together."""
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")

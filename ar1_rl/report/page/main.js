@@ -40,6 +40,7 @@ preferred.addEventListener("change", showTheme);
 
 showRun();
 showChange();
+showLooking();
 showFlags();
 showCurves();
 showScenes();

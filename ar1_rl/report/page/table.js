@@ -16,7 +16,8 @@ function intervalBar(row) {
 
 function showChange() {
   const place = byId("change");
-  const { rows, told } = content.change;
+  const { rows: all, told } = content.change;
+  const rows = all.filter((row) => !row.looking);
   const headline = rows.filter((row) => row.headline), others = rows.filter((row) => !row.headline);
   if (headline.length) place.append(changeTable(headline));
   if (others.length) {

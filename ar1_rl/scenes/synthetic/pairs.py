@@ -204,6 +204,17 @@ def picks_own_expert(poses_BT3: np.ndarray, scene: Scene, twin: Scene) -> np.nda
     return nearer_B
 
 
+def pick_ceilings(identities: Sequence[str]) -> list[float]:
+    """For each member of a pair, by its id, the share of those of its pair that one trajectory can be nearest to.
+
+    1/2 where both members are among them, 1 where one is. The mean is the ceiling of `picks_own_expert` for who does
+    not look, and so drives the same in both. Raises SceneError for an id of no pair.
+    """
+    pairs = [(kind, seed, split, number // 2) for kind, seed, split, number in map(_named, identities)]
+    members = Counter(pairs)
+    return [1.0 / members[pair] for pair in pairs]
+
+
 def blind_ceiling(scenes: Sequence[Scene]) -> float:
     """The largest share of scenes that a policy can get right which sees history and route and nothing else.
 
