@@ -46,3 +46,6 @@ def test_a_run_is_warned_once_and_by_its_first_rank_alone() -> None:
             callback.on_log(None, state, None, logs={DIFFERENCE: difference})
     callback.on_log(None, SimpleNamespace(global_step=4, is_world_process_zero=True), None, logs={"loss": 1.0})
     assert len(told) == 1 and told[0].startswith("step 2: ")
+    another: Any = agreement_callback(config_of(), told.append)
+    another.on_log(None, SimpleNamespace(global_step=2, is_world_process_zero=False), None, logs={DIFFERENCE: 0.06})
+    assert len(told) == 1, "another rank says nothing"

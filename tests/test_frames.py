@@ -175,6 +175,17 @@ def test_signs_stand_beside_the_road_and_cones_and_people_are_seen():
     assert pixel(render(seen([], [sign]), None, LARGE), (24.8, 3.0, 1.1)) not in JACKETS
 
 
+def test_in_every_frame_things_are_where_they_were_then():
+    """At 10 m/s from the right a runner is 3 m to the left at t0, and straight ahead 0.3 s before."""
+    runner = agent("pedestrian", 25.0, size=(0.6, 0.6))
+    poses = runner.poses_T3.copy()
+    poses[:, 1] = 3.0 + 10.0 * STEPS
+    frames = render(seen([replace(runner, poses_T3=poses)]), None, LARGE)
+    for frame, y in enumerate((0.0, 1.0, 2.0, 3.0)):
+        found = [pixel(frames, (24.8, other, 1.1), frame=frame) in JACKETS for other in (y - 1.0, y, y + 1.0)]
+        assert found == [False, True, False]
+
+
 def test_a_lane_that_ends_before_its_neighbour_is_closed_by_cones():
     left = replace(road(), lane_id="left", centerline_N2=road().centerline_N2 + np.array([0.0, 4.0]), right_id="lane")
     short = replace(road(35.0), left_id="left")

@@ -13,6 +13,7 @@ from ar1_rl.errors import ConfigError, SceneError
 from ar1_rl.frames import frames_of
 from ar1_rl.scenes import load_scenes, stream_scenes
 from ar1_rl.scenes.synthetic import generate_scenes, without_cited_cause
+from ar1_rl.scenes.synthetic import pairs as module
 from ar1_rl.scenes.synthetic.cited_cause import LEAST_EXPERT_CHANGE_M
 from ar1_rl.scenes.synthetic.pairs import (
     DEFAULT_KINDS,
@@ -125,6 +126,15 @@ def test_no_trajectory_is_nearer_to_both_experts(pairs):
     assert own[:3].tolist() == [True, False, True]
     assert others[:3].tolist() == [False, True, False]
     assert not (own & others).any()
+    assert not picks_own_expert(drives, one, one).any(), "as near to one as to the other is nearer to neither"
+
+
+@pytest.mark.parametrize("bound", ["SEEN_PX", "LEAST_EXPERT_CHANGE_M"])
+def test_worlds_are_drawn_until_a_pair_is_told_apart_by_frames_and_by_drives(bound, monkeypatch):
+    monkeypatch.setattr(module, bound, 1e9)
+    monkeypatch.setattr(module, "ATTEMPTS", 3)
+    with pytest.raises(SceneError, match="no pair of kind 'red_light' that can be told apart in 3 attempts"):
+        generate_pair("red_light", 5, "train", 0)
 
 
 def test_a_twin_is_found_by_the_id_and_is_mutual(pairs):

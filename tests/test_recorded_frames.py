@@ -159,8 +159,12 @@ def test_too_few_frames_are_no_frames(sequence):
     scene = scenes_of(sequence)[0]
     newest = replace(scene, observation=replace(scene.observation, frames=scene.observation.frames[-1:]))
     assert frames_of(newest, FramesConfig(count=1)).images_CTHW3.shape[1] == 1
-    with pytest.raises(SceneError, match=r"camera front has no frame for -0\.3 s"):
+    with pytest.raises(SceneError, match=r"camera front has no frame for -0\.3 s \(none\)"):
         frames_of(newest)
+    ends = (scene.observation.frames[0], scene.observation.frames[-1])
+    apart = replace(scene, observation=replace(scene.observation, frames=ends))
+    with pytest.raises(SceneError, match=r"no frame for -0\.3 s \(the newest is from -1\.5\d s\)"):
+        frames_of(apart)
 
 
 def test_a_frame_from_after_t0_is_never_shown(sequence):
