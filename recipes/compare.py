@@ -19,13 +19,14 @@ from ar1_rl.metrics import PRIMARY, PairedDifference
 from ar1_rl.metrics.catalogue import CATALOGUE
 from ar1_rl.metrics.permutation import RESAMPLES
 from ar1_rl.metrics.seeds import CONFIDENCE
-from ar1_rl.report.tables import chance
+from ar1_rl.report.tables import ARROWS, chance
 
 from .arms import Arm, pairs_of, read_arms
 from .comparison import ALPHA, Pairs, Row, Unit, by_episode, check_graders, chosen_metrics, group_rows, metric_rows
 from .console import run_console
 from .looking_summary import looking_of, metrics_of_looking
 from .looking_table import claims_table
+from .plain import plain
 from .whole_files import write_whole
 
 SCHEMA_VERSION = 1
@@ -43,7 +44,6 @@ FEW_UNITS = 20
 """With fewer independent scenes or episodes an interval is a rough guess."""
 WIDTH = 160
 """Of tables that do not go to a terminal."""
-ARROWS = {"up": " ↑", "down": " ↓", "neither": ""}
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def as_record(
             for c in comparisons
         ],
     }
-    return _without_nan(record)
+    return plain(record)
 
 
 def _roles(pairs: Pairs, metrics: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -368,11 +368,3 @@ def _difference(mean: float, ci95: tuple[float, float]) -> str:
 
 def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -53,6 +53,7 @@ from .evaluation_folder import Evaluation, EvaluationFolder, Header
 from .faithfulness import faithfulness_rows
 from .graders import Graders, held_out, trained_on
 from .looking import looking_rows
+from .plain import plain
 from .stopping import StopFlag
 
 PER_ROLLOUT = ("reasoning_score", "consistency", "ade_m", "close_encounter_rate", "off_road_rate", "comfort")
@@ -197,11 +198,11 @@ def evaluate_chunk(
     rollout_rows = []
     for n, rollout in enumerate(rollouts):
         graded = {GRADE_COLUMNS.get(name, name): _columns(column[n]) for name, column in scores.items()}
-        row = rollout_row(rollout, None if value_SK is None else _known(value_SK[n // k, n % k]), graded)
+        row = rollout_row(rollout, None if value_SK is None else plain(value_SK[n // k, n % k]), graded)
         extra = {
             "likelihood": float(likelihood_SK[n // k, n % k]),
             "answers": bool(answer_S[n // k] == n % k),
-            "ade_m": _known(values["ade_m"][n]),
+            "ade_m": plain(values["ade_m"][n]),
         }
         rollout_rows.append({**row, **extra})
     return rollout_rows, scene_rows
@@ -225,7 +226,7 @@ def paired_differences(before: Evaluation, after: Evaluation, resamples: int) ->
     differences = {
         name: paired_bootstrap(before.per_scene[name], after.per_scene[name], resamples=resamples) for name in METRICS
     }
-    return {name: _plain(asdict(difference)) for name, difference in differences.items()}
+    return {name: _difference(plain(asdict(difference))) for name, difference in differences.items()}
 
 
 def rollout_metrics(
@@ -338,22 +339,9 @@ def _row_means(values_SK: np.ndarray) -> np.ndarray:
     return np.where(count_S > 0, total_S / np.maximum(count_S, 1), np.nan)
 
 
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _plain(difference: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: figures that no pair supports are null."""
-    low, high = difference["ci95"]
-    figures = {"mean": difference["mean"], "p": difference["p"], "low": low, "high": high}
-    known = {name: None if np.isnan(value) else value for name, value in figures.items()}
-    return {
-        "mean": known["mean"],
-        "ci95": [known["low"], known["high"]],
-        "p": known["p"],
-        "pairs": difference["pairs"],
-        "left_out": difference["left_out"],
-    }
+def _difference(known: dict[str, Any]) -> dict[str, Any]:
+    """What a summary says of a difference; figures that no pair supports are null."""
+    return {name: known[name] for name in ("mean", "ci95", "p", "pairs", "left_out")}
 
 
 def score_columns(mixed: MixedScore) -> dict[str, ScoreColumns]:

@@ -8,10 +8,10 @@ from rich.table import Table
 
 from ar1_rl.metrics import mean_interval
 from ar1_rl.metrics.catalogue import CATALOGUE, WITH_OTHER_FRAMES
+from ar1_rl.report.tables import ARROWS
 
 from .evaluation_folder import Evaluation
 
-ARROWS = {"up": "↑", "down": "↓", "neither": ""}
 HEADINGS = {
     "reasoning_score": "score",
     "reasoning_score_held_out": "held out",
@@ -42,7 +42,7 @@ def evaluation_table(evaluation: Evaluation, resamples: int) -> Table:
         mean, low, high = mean_interval(values_S, evaluation.episodes, resamples=resamples)
         unit = "" if metric.unit == "share" else f" ({metric.unit})"
         table.add_row(
-            f"{metric.label}{unit} {ARROWS[metric.better]}".rstrip(),
+            f"{metric.label}{unit}{ARROWS[metric.better]}",
             "-" if not known else f"{mean:.3f}",
             f"{low:.3f} … {high:.3f}" if isfinite(low) else "-",
             str(known),

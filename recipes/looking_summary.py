@@ -14,6 +14,7 @@ from ar1_rl.metrics.catalogue import CATALOGUE, WITH_OTHER_FRAMES, WITHOUT_SOMET
 from .comparison import ALPHA, Pairs, Row
 from .evaluation_folder import Evaluation
 from .looking_claims import CLAIMS, claims_of
+from .plain import plain
 
 LOOKING = tuple(metric.name for metric in (*WITH_OTHER_FRAMES, *WITHOUT_SOMETHING))
 """Metrics of a policy that sees: other frames, and the world with one thing less."""
@@ -120,7 +121,7 @@ def _means(evaluation: Evaluation, names: Sequence[str], resamples: int) -> dict
         if name in evaluation.per_scene:
             mean, *ends = mean_interval(evaluation.per_scene[name], evaluation.episodes, resamples=resamples)
             if isfinite(mean):
-                found[name] = {"mean": mean, "ci95": [_plain(end) for end in ends]}
+                found[name] = {"mean": mean, "ci95": [plain(end) for end in ends]}
     return found
 
 
@@ -135,9 +136,9 @@ def _record(row: Row) -> dict[str, Any]:
         "value": row.after if levels else None,
         "against": row.before if levels else None,
         "difference": row.difference,
-        "ci95": [_plain(end) for end in row.ci95],
-        "p": _plain(row.p),
-        "p_holm": _plain(row.p_holm),
+        "ci95": [plain(end) for end in row.ci95],
+        "p": plain(row.p),
+        "p_holm": plain(row.p_holm),
         "scenes": row.pairs,
     }
 
@@ -146,8 +147,3 @@ def _interval(claim: Mapping[str, Any]) -> str:
     low, high = claim["ci95"]
     interval = "too few for an interval" if low is None else f"95 % {low:+.2f} … {high:+.2f}"
     return f"{claim['difference']:+.2f}, {interval}"
-
-
-def _plain(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if isfinite(value) else None

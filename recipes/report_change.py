@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from ar1_rl.errors import ConfigError, RunError
 from ar1_rl.metrics import HEADLINE, PRIMARY
 from ar1_rl.metrics.catalogue import CATALOGUE
@@ -17,6 +15,7 @@ from .arms import Arm, pairs_of
 from .comparison import Pairs, Row, by_episode, chosen_metrics, metric_rows
 from .evaluation_folder import HEADER, Evaluation, read_evaluation
 from .looking_summary import metrics_of_looking
+from .plain import plain
 from .report_run import RunParts
 
 LABELS = {name: (label, better) for name, label, better in SHOWN}
@@ -71,11 +70,11 @@ def _of_row(row: Row, after: Evaluation, looking: bool) -> dict[str, Any]:
         "looking": looking,
         "better": "" if known is None else known.better,
         "grader": "held out" if held_out else "trained on" if trained_on else "",
-        "before": _plain(row.before),
-        "after": _plain(row.after),
-        "mean": _plain(row.difference),
-        "ci95": [_plain(end) for end in row.ci95],
-        "p": _plain(row.p_holm),
+        "before": plain(row.before),
+        "after": plain(row.after),
+        "mean": plain(row.difference),
+        "ci95": [plain(end) for end in row.ci95],
+        "p": plain(row.p_holm),
         "shade": SHADES.get(row.verdict, "same"),
         "verdict": row.verdict,
     }
@@ -109,8 +108,3 @@ def verdict(interval: list[float | None], better: str) -> str:
     if low <= 0.0 <= high or not better:
         return "same"
     return "better" if (low > 0.0) == (better == "up") else "worse"
-
-
-def _plain(value: float) -> float | None:
-    """JSON has no NaN."""
-    return float(value) if np.isfinite(value) else None

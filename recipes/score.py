@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,6 +21,7 @@ from rollouts.recorded import EVALUATIONS, RecordedBatch, read_batches, rollout_
 
 from .console import run_console
 from .mix_spec import mix_config_of
+from .plain import plain
 from .rescoring import Change, Comparison, Rescored, compare, rescore_batch, write_scores
 from .scenes_by_id import scenes_by_id, scenes_of_run, seen_differently
 
@@ -123,11 +123,11 @@ def as_record(comparison: Comparison, spec: str, written: Path, counts: dict[str
         "replies": {name: dict(count) for name, count in counts.items()},
         "quantiles": list(QUANTILES),
         "distributions": {
-            name: {"old": _plain(asdict(old)), "new": _plain(asdict(new))}
+            name: {"old": plain(asdict(old)), "new": plain(asdict(new))}
             for name, (old, new) in comparison.distributions.items()
         },
-        "agreement": {name: _plain(asdict(figures)) for name, figures in comparison.agreements.items()},
-        "changed_most": [_plain(asdict(change)) for change in comparison.changes],
+        "agreement": {name: plain(asdict(figures)) for name, figures in comparison.agreements.items()},
+        "changed_most": [plain(asdict(change)) for change in comparison.changes],
     }
 
 
@@ -178,11 +178,3 @@ def _changes_table(changes: Sequence[Change]) -> Table:
 
 def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -24,6 +24,8 @@ SHOWN = (
     ("critic_coverage", "graded by the critic", "up"),
 )
 """Metric, its label, and the direction that is better."""
+ARROWS = {"up": " ↑", "down": " ↓", "neither": ""}
+"""After a metric's label."""
 
 
 def comparison_table(summary: Mapping[str, Any]) -> Table:
@@ -40,7 +42,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
         delta = summary["delta"][name]
         low, high = delta["ci95"]
         table.add_row(
-            f"{label} {'↑' if better == 'up' else '↓'}",
+            f"{label}{ARROWS[better]}",
             _figure(summary["before"][name]),
             _figure(summary["after"][name]),
             _figure(delta["mean"], signed=True),

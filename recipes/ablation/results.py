@@ -13,6 +13,7 @@ from ar1_rl.metrics.permutation import RESAMPLES
 from ..arms import Arm, pairs_of
 from ..comparison import ALPHA, Row, check_graders, metric_rows
 from ..evaluation_folder import read_evaluation
+from ..plain import plain
 from .cells import Plan
 from .config import DirectionConfig
 from .running import Job, cell_job, sft_job
@@ -88,11 +89,11 @@ def _rows(baseline: Arm, arm: Arm, metrics: Sequence[str]) -> dict[str, Row]:
 def _difference(row: Row) -> dict[str, Any]:
     several = len(row.seeds) > 1
     return {
-        "mean": _known(row.difference),
-        "ci95": [_known(bound) for bound in row.ci95],
-        "p": _known(row.p),
+        "mean": plain(row.difference),
+        "ci95": [plain(bound) for bound in row.ci95],
+        "p": plain(row.p),
         "over": "seeds" if several else "scenes",
-        "by_seed": [_known(seed.mean) for seed in row.seeds],
+        "by_seed": [plain(seed.mean) for seed in row.seeds],
     }
 
 
@@ -107,7 +108,7 @@ def _directions(plan: Plan, arms: Mapping[str, Arm], cells: Mapping[str, Any]) -
             **direction.model_dump(),
             "paper": _in_paper(plan, direction),
             "measured": _difference(row),
-            "p_holm": _known(float(p)),
+            "p_holm": plain(float(p)),
             "verdict": _verdict(direction, row, float(p)),
         }
         for (direction, row), p in zip(known, corrected, strict=True)
@@ -148,7 +149,3 @@ def _distinct(values: Sequence[Any]) -> Any:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value

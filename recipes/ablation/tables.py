@@ -11,9 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ar1_rl.metrics.catalogue import CATALOGUE
-from ar1_rl.report.tables import chance
-
-from ..compare import ARROWS
+from ar1_rl.report.tables import ARROWS, chance
 
 
 @dataclass(frozen=True)
