@@ -88,6 +88,16 @@ def test_a_saved_policy_is_loaded_by_the_auto_classes_with_the_same_logits(polic
     assert set(rebuilt.state_dict()) == set(model.state_dict())
 
 
+def test_trl_loads_a_reference_model_of_it_and_no_file_asks_for_code_of_others(policy: SeeingPolicy) -> None:
+    """Any run with grpo.kl_coef above 0 has one."""
+    from trl.trainer.utils import create_model_from_path
+
+    register()
+    reference = create_model_from_path(str(policy.path), dtype="float32", trust_remote_code=False)
+    assert type(reference).__name__ == "Ar1VisionLanguageForConditionalGeneration"
+    assert "auto_map" not in (policy.path / "config.json").read_text()
+
+
 def test_our_loading_finds_out_that_a_policy_sees(policy: SeeingPolicy, tiny_policy: tiny.TinyPolicy) -> None:
     loaded = loading.load_policy(str(policy.path), "float32")
     assert loaded.processor is not None and loaded.tokenizer is loaded.processor.tokenizer

@@ -49,6 +49,11 @@ class Ar1VisionLanguageConfig(PreTrainedConfig):
         self.tie_word_embeddings = bool(self.text_config.tie_word_embeddings)
         super().__post_init__(**kwargs)
 
+    @property
+    def auto_map(self) -> dict[str, str]:
+        """Which Auto class loads the model, which TRL 1.16 reads here to load a reference model; it is in no file."""
+        return {"AutoModelForImageTextToText": f"{__name__}.Ar1VisionLanguageForConditionalGeneration"}
+
 
 def _configured(given: dict[str, Any] | PreTrainedConfig | None, default: str) -> PreTrainedConfig:
     if isinstance(given, PreTrainedConfig):
