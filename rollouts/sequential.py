@@ -13,6 +13,7 @@ from ar1_rl.errors import ConfigError
 
 from .config import EngineConfig, SamplingConfig
 from .engine import Event, Images, Progress, Request, Sample, Whole, collect
+from .vision.undrawable import BAN, undrawable
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +58,7 @@ class SequentialEngine:
         try:
             for start in range(0, len(requests), self._batch_size):
                 batch = requests[start : start + self._batch_size]
-                noise = _SeededNoise([r.seed for r in batch], sampling)
+                noise = _SeededNoise([r.seed for r in batch], sampling, undrawable(self._model.config))
                 ids, mask = self._left_padded([r.prompt_token_ids for r in batch])
                 seen = self._seen([r.images for r in batch], ids)
                 with torch.no_grad():
@@ -161,9 +162,10 @@ def model_inputs(processor: ProcessorMixin, images: Sequence[Images], ids_BT: to
 class _SeededNoise:
     """Temperature, top-p, then one Gumbel stream a row; remembers the log-probability of every token it could pick."""
 
-    def __init__(self, seeds: Sequence[int], sampling: SamplingConfig) -> None:
+    def __init__(self, seeds: Sequence[int], sampling: SamplingConfig, banned: Sequence[int]) -> None:
         import torch
 
+        self._banned = list(banned)
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._sampling = sampling
         self._chosen: list[Any] = []
@@ -171,11 +173,13 @@ class _SeededNoise:
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         import torch
 
+        scores = scores.float()
+        scores[:, self._banned] += BAN
         if self._sampling.temperature == 0.0:
-            logprobs = torch.log_softmax(scores.float(), dim=-1)
+            logprobs = torch.log_softmax(scores, dim=-1)
             self._chosen.append(logprobs.max(-1).values.tolist())
             return logprobs
-        logprobs = torch.log_softmax(scores.float() / self._sampling.temperature, dim=-1)
+        logprobs = torch.log_softmax(scores / self._sampling.temperature, dim=-1)
         if self._sampling.top_p < 1.0:
             ordered, order = logprobs.sort(dim=-1, descending=True)
             before = ordered.exp().cumsum(-1) - ordered.exp()

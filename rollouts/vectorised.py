@@ -21,6 +21,7 @@ from . import engine_fixes
 from .config import STALL_S, EngineConfig, SamplingConfig
 from .engine import Event, Images, Progress, Request, Sample, TextReady, Whole, collect
 from .vision.plugin import register
+from .vision.undrawable import BAN, undrawable
 
 CPU_BATCHED_TOKENS = 4096
 """Tokens of one engine step on CPU, at least; TRL's own figure."""
@@ -141,6 +142,7 @@ class VectorisedEngine:
 
         # Handing out every token costs some per cent of the sampling: only where someone listens.
         listens = text_end_token_id is not None
+        banned = undrawable(self._model.llm_engine.model_config.hf_config)
         parameters = [
             SamplingParams(
                 output_kind=RequestOutputKind.DELTA if listens else RequestOutputKind.FINAL_ONLY,
@@ -148,6 +150,7 @@ class VectorisedEngine:
                 top_p=sampling.top_p,
                 max_tokens=sampling.max_completion_tokens,
                 seed=request.seed,
+                logit_bias=dict.fromkeys(banned, BAN) or None,
                 stop_token_ids=[stop_token_id],
                 logprobs=0,
                 detokenize=False,

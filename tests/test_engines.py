@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,25 @@ def test_logprobs_are_those_of_the_distribution_drawn_from(
     scored = engines["transformers"].logprobs([r.prompt_token_ids for r in asked], [s.token_ids for s in samples])
     for sample, expected in zip(samples, scored, strict=True):
         assert np.abs(np.array(sample.logprobs) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", OPENERS)
+def test_the_placeholder_of_an_image_is_never_drawn_where_it_is_in_the_vocabulary(
+    engines: dict[str, Engine], tiny_policy: TinyPolicy, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The likeliest first token plays the placeholder: another one comes, as the rest of the distribution has it."""
+    stop, greedy = tiny_policy.dialogue.layout.future_end, Greedy(max_completion_tokens=8)
+    asked = requests(tiny_policy, 1)
+    likeliest = engines[name].sample(asked, greedy, stop)[0]
+    engine: Any = engines[name]
+    config = engine._model.config if name == "transformers" else engine._model.llm_engine.model_config.hf_config
+    monkeypatch.setattr(config, "image_token_id", likeliest.token_ids[0], raising=False)
+    other = engine.sample(asked, greedy, stop)[0]
+    assert likeliest.token_ids[0] not in other.token_ids
+    alone = engines["transformers"].logprobs([asked[0].prompt_token_ids], [other.token_ids])[0][0]
+    assert other.logprobs[0] == pytest.approx(alone - np.log1p(-np.exp(likeliest.logprobs[0])), abs=1e-4)
+    monkeypatch.setattr(config, "image_token_id", config.vocab_size)
+    assert engine.sample(asked, greedy, stop)[0] == likeliest, "behind the vocabulary it is no token to ban"
 
 
 @pytest.mark.parametrize("name", OPENERS)

@@ -72,7 +72,7 @@ def trained(policy: loading.LoadedPolicy, targets: list[str], folder: Path) -> A
         model = trainer.accelerator.unwrap_model(trainer.model)
         engine = SequentialEngine(model, policy.tokenizer.pad_token_id, 8, policy.processor)
         rows = [asked[row["number"]] for row in trainer.rows]
-        # Not drawn: Qwen3-VL's placeholder is in its vocabulary, and an untrained one would draw it now and then.
+        # Given, not drawn: what an untrained model's banned placeholder adds to log-probabilities is no matter here.
         ids = [noise.choice(speakable, TOKENS).tolist() for _ in rows]
         scored = engine.logprobs([p.token_ids for p in rows], ids, images=[p.images for p in rows])
         return {
