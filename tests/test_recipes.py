@@ -27,7 +27,7 @@ JUDGED = {"qwen3_8b_zero3": 1, "qwen3_vl_8b_zero3": 1, "alpamayo_1_5_backbone": 
 """Recipes whose critic is a server, and the place of its term."""
 QWEN3_VL = ("qwen3_vl_8b_lora", "qwen3_vl_8b_zero3", "alpamayo_1_5_backbone")
 GPU = ("qwen3_0_6b_lora", "qwen3_8b_zero3", "dinov2_qwen2_5_0_5b", *QWEN3_VL)
-UNRUN = (*GPU, "quickstart_vision")
+UNRUN = GPU
 NOT_RUN = "not run yet."
 Told = dict[str, str]
 """What a dry run says, by check."""
