@@ -38,7 +38,7 @@ def export(source: Path, target: Path) -> Path:
     partial = target.with_name(target.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
-    tokenizer, processor = load_reader(str(folder))
+    tokenizer, processor = load_reader(str(folder), model.config)
     (processor or tokenizer).save_pretrained(partial)
     replace_folder(partial, target)
     return folder

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import seeing
 import yaml
 from tiny import TinyPolicy
 
@@ -77,3 +78,19 @@ def test_an_adapter_finds_its_base_in_a_run_that_was_moved(
     shutil.rmtree(moved / "checkpoints" / "sft")
     assert cli.main(["export", str(moved), str(tmp_path / "again")]) == 2
     assert "is an adapter of" in said(capsys)
+
+
+def test_an_adapter_of_a_policy_that_sees_is_merged_and_its_processor_comes_along(tmp_path: Path) -> None:
+    """As GRPO leaves it: adapter and processor in one folder, which has no configuration of the model."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    run = tmp_path / "run"
+    policy = seeing.make(run / "checkpoints" / "sft")
+    (run / "config.yaml").write_text(yaml.safe_dump({"policy": {"dtype": "float32"}}))
+    base = AutoModelForImageTextToText.from_pretrained(policy.path)
+    get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(run / "checkpoints" / "best")
+    policy.dialogue.processor.save_pretrained(run / "checkpoints" / "best")
+    assert cli.main(["export", str(run), str(tmp_path / "out")]) == 0
+    assert hasattr(AutoModelForImageTextToText.from_pretrained(tmp_path / "out").config, "vision_config")
+    assert type(AutoProcessor.from_pretrained(tmp_path / "out")) is type(policy.dialogue.processor)

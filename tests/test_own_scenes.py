@@ -162,7 +162,7 @@ def test_fine_tuning_without_a_single_trace_is_refused(source, quiet_console):
 
 
 def test_a_config_names_a_source_that_is_built_in_or_ones_own():
-    with pytest.raises(ConfigError, match="source: got 'waymo', allowed synthetic, real_logs, argoverse2"):
+    with pytest.raises(ConfigError, match="source: got 'waymo', allowed synthetic, synthetic_pairs, real_logs"):
         run_config(scenes={"source": "waymo"})
     with pytest.raises(ConfigError, match="the source 'synthetic' takes none"):
         run_config(scenes={"arguments": {"seed": 1}})

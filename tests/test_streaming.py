@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,7 @@ class Stuck:
 
     def __init__(self, step: Any) -> None:
         self.llm_engine = self
+        self.model_config = SimpleNamespace(hf_config=SimpleNamespace())
         self.step = step
         self.requests: list[str] = []
         self.aborted: list[str] = []

@@ -13,7 +13,7 @@ from .tiny import build_model, build_tokenizer
 from .vision import adapter, build
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,16 @@ def load_policy(path: str, dtype: str) -> LoadedPolicy:
     return LoadedPolicy(model, processor.tokenizer, processor)
 
 
-def load_reader(path: str) -> tuple[PreTrainedTokenizerBase, ProcessorMixin | None]:
-    """The tokenizer in that folder, and the processor of a policy that sees, without the model."""
-    if adapter.sees(path):
-        processor = adapter.load_processor(path)
+def load_reader(
+    path: str, config: PreTrainedConfig | None = None
+) -> tuple[PreTrainedTokenizerBase, ProcessorMixin | None]:
+    """The tokenizer in that folder, and the processor of a policy that sees, without the model.
+
+    `config` is that of the model, for a folder that has none, as those of adapters do not.
+    """
+    config = config or adapter.config_of(path)
+    if adapter.is_seeing(config):
+        processor = adapter.load_processor(path, config)
         return processor.tokenizer, processor
     from transformers import AutoTokenizer
 

@@ -22,7 +22,12 @@ IMAGES_ALONE = ("qwen3_vl", "qwen3_vl_moe")
 
 def sees(path: str) -> bool:
     """Whether the policy in that folder (or of that name) is a vision-language model."""
-    return hasattr(_config(path), "vision_config")
+    return is_seeing(config_of(path))
+
+
+def is_seeing(config: PreTrainedConfig) -> bool:
+    """Whether a model with that configuration is a vision-language model."""
+    return hasattr(config, "vision_config")
 
 
 def load(path: str, dtype: str) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -38,12 +43,15 @@ def load(path: str, dtype: str) -> tuple[PreTrainedModel, ProcessorMixin]:
     return model, processor
 
 
-def load_processor(path: str) -> ProcessorMixin:
-    """The processor in that folder; where torchvision is missing, one for images alone."""
+def load_processor(path: str, config: PreTrainedConfig | None = None) -> ProcessorMixin:
+    """The processor in that folder; where torchvision is missing, one for images alone.
+
+    `config` is that of its model, for a folder that has none.
+    """
     from transformers import AutoProcessor
 
     register()
-    config = _config(path)
+    config = config or config_of(path)
     if config.model_type in IMAGES_ALONE and not torchvision_there():
         processor = _image_processor_alone(path)
     else:
@@ -88,7 +96,7 @@ def require_torchvision(path: str) -> None:
 
     The engine's own vision-language models import it; our own architecture does not.
     """
-    config = _config(path)
+    config = config_of(path)
     if needs_torchvision(config) and not torchvision_there():
         raise MissingDependencyError(
             f"policy {path!r} ({config.model_type}) in the engine vllm needs torchvision, which is not installed: "
@@ -105,7 +113,8 @@ def install_line() -> str:
     return line if torch.version.cuda else f"{line} --index-url https://download.pytorch.org/whl/cpu"
 
 
-def _config(path: str) -> PreTrainedConfig:
+def config_of(path: str) -> PreTrainedConfig:
+    """The configuration in that folder (or of that name); MissingDependencyError where it cannot be loaded."""
     from transformers import AutoConfig
 
     register()
