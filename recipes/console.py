@@ -28,9 +28,15 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # Printed with the whole prompt at every step; rows without a reward are counted and shown by cause.
     logging.getLogger("trl.trainer.grpo_trainer").addFilter(_not_about_unscored_rows)
+    # DeepSpeed sets the level of its logger anew when it is imported, and writes to standard output.
+    logging.getLogger("DeepSpeed").addFilter(_not_about_the_accelerator)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module="torch")
 
 
 def _not_about_unscored_rows(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(("All reward functions returned None", "[RANK 0] All reward functions"))
+
+
+def _not_about_the_accelerator(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Setting accelerator to CPU")

@@ -24,6 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ..console import quiet_libraries
 from .codec import processor_name
 from .whole_run import Run, run, summary, versions
 
@@ -154,6 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--repeats, --layers: at least 1")
     if options.hidden < 64 or options.hidden % 64:
         parser.error(f"--hidden: got {options.hidden}, allowed are multiples of 64")
+    quiet_libraries()
     with tempfile.TemporaryDirectory() as scratch:
         result = measure(
             options.out or Path(scratch),

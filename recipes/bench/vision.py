@@ -26,6 +26,7 @@ from rich.table import Table
 from ar1_rl.config import load_config
 
 from .. import catalogue
+from ..console import quiet_libraries
 from ..run_config import RunConfig
 from .codec import processor_name
 from .whole_run import PARTS, Run, rollouts_per_step, run, summary, versions
@@ -134,6 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--steps: at least 3, of which the first warms up")
     if options.repeats < 1:
         parser.error("--repeats: at least 1")
+    quiet_libraries()
     with tempfile.TemporaryDirectory() as scratch:
         result = measure(options.out or Path(scratch), steps=options.steps, repeats=options.repeats)
     if options.json:
