@@ -235,7 +235,7 @@ def test_the_estimate_is_never_less_than_what_a_processor_counts(qwen: str, scen
     assert processor is not None
     dialogue = Dialogue.configured(tokenizer, TrajectoryCodec.alpamayo(), config.rollouts, processor)
     prompts = dialogue.ask_about(scenes)
-    placeholder = adapter._config(qwen).image_token_id
+    placeholder = adapter.config_of(qwen).image_token_id
     (images,) = {prompt.token_ids.count(placeholder) for prompt in prompts}
     assert images == 4 * 6, "96 x 64 px in blocks of 32 x 32"
     longest = max(len(prompt.token_ids) for prompt in prompts)
