@@ -11,22 +11,15 @@ vLLM with its cache included; passes are of so few rollouts that activations do 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from ..console import quiet_libraries
-from .codec import processor_name
-from .whole_run import Run, run, summary, versions
+from .whole_run import add_arguments, machine_told, measured, parsed, print_measured
 
 WAYS: Mapping[str, tuple[int, str | None]] = {
     "1 process": (1, None),
@@ -87,32 +80,20 @@ def measure(
     out: Path, ways: Sequence[str], *, steps: int, repeats: int, hidden_size: int, layers: int
 ) -> dict[str, Any]:
     """All runs that are not in `out`, in turn, and what they were measured on."""
-    runs: dict[str, list[Run]] = {way: [] for way in ways}
     policy = out.resolve() / f"{hidden_size}x{layers}"
     parameters = write_policy(policy, hidden_size, layers)
-    for repeat in range(repeats):
-        for way in ways:
-            processes, deepspeed = WAYS[way]
-            folder = policy / f"{steps}-steps" / f"{repeat}-{processes}-{deepspeed}"
-            runs[way].append(run(config(policy, processes, deepspeed, steps), folder))
-    return {
-        "schema_version": 1,
-        "machine": f"{platform.machine()} {processor_name()}",
-        "cores": len(os.sched_getaffinity(0)),
-        "versions": {"python": platform.python_version(), **versions()},
-        "parameters": parameters,
-        "rollouts_per_step": ROLLOUTS_PER_STEP,
-        "steps": steps,
-        "repeats": repeats,
-        "ways": {way: summary(runs[way], ROLLOUTS_PER_STEP) for way in ways},
-        "runs": {way: [asdict(run) for run in runs[way]] for way in ways},
-    }
+
+    def folder(way: str, repeat: int) -> Path:
+        processes, deepspeed = WAYS[way]
+        return policy / f"{steps}-steps" / f"{repeat}-{processes}-{deepspeed}"
+
+    raw = {way: config(policy, *WAYS[way], steps) for way in ways}
+    return measured(raw, folder, steps=steps, repeats=repeats, parameters=parameters)
 
 
 def show(result: Mapping[str, Any], console: Console) -> None:
     """The result as a person reads it."""
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    console.print(f"{result['machine']}, {result['cores']} cores; {versions}", soft_wrap=True)
+    console.print(machine_told(result), soft_wrap=True)
     base, first = next(iter(result["ways"].items()))
     table = Table(
         "", "s/step", "range", "rollouts/s", "tokens/s", "peak of each rank [MiB]", f"throughput against {base}"
@@ -139,36 +120,23 @@ def show(result: Mapping[str, Any], console: Console) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Throughput and memory of runs in one and two processes.")
-    parser.add_argument("--steps", type=int, default=5, help="of each run, at least 3")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each way, of which the median counts")
+    add_arguments(parser, steps=5)
     parser.add_argument("--hidden", type=int, default=256, help="hidden size of the policy, a multiple of 64")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument(
         "--only", nargs="+", default=list(WAYS), choices=list(WAYS), metavar="NAME", help=", ".join(WAYS)
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keeps the runs, and has those that are finished")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
-    if options.steps < 3:
-        parser.error("--steps: at least 3, of which the first warms up")
-    if options.repeats < 1 or options.layers < 1:
-        parser.error("--repeats, --layers: at least 1")
+    options = parsed(parser, arguments)
+    if options.layers < 1:
+        parser.error("--layers: at least 1")
     if options.hidden < 64 or options.hidden % 64:
         parser.error(f"--hidden: got {options.hidden}, allowed are multiples of 64")
-    quiet_libraries()
-    with tempfile.TemporaryDirectory() as scratch:
-        result = measure(
-            options.out or Path(scratch),
-            options.only,
-            steps=options.steps,
-            repeats=options.repeats,
-            hidden_size=options.hidden,
-            layers=options.layers,
-        )
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(result, Console(width=120))
+
+    def measure_in(out: Path) -> dict[str, Any]:
+        size = {"hidden_size": options.hidden, "layers": options.layers}
+        return measure(out, options.only, steps=options.steps, repeats=options.repeats, **size)
+
+    print_measured(options, measure_in, show, width=120)
     return 0
 
 

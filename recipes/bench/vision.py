@@ -10,13 +10,8 @@ out, as it warms up.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +21,8 @@ from rich.table import Table
 from ar1_rl.config import load_config
 
 from .. import catalogue
-from ..console import quiet_libraries
 from ..run_config import RunConfig
-from .codec import processor_name
-from .whole_run import PARTS, Run, rollouts_per_step, run, summary, versions
+from .whole_run import PARTS, add_arguments, machine_told, measured, parsed, print_measured
 
 WAYS = {"words": "quickstart", "frames": "quickstart_vision"}
 """How the policy is told of the scene -> the recipe."""
@@ -78,31 +71,19 @@ def write_policy(recipe: str, folder: Path) -> int:
 
 def measure(out: Path, *, steps: int, repeats: int) -> dict[str, Any]:
     """All runs that are not in `out`, in turn, and what they were measured on."""
-    runs: dict[str, list[Run]] = {way: [] for way in WAYS}
     policies = {way: out.resolve() / way for way in WAYS}
     parameters = {way: write_policy(recipe, policies[way]) for way, recipe in WAYS.items()}
     raw = {way: config(recipe, policies[way], steps) for way, recipe in WAYS.items()}
-    for repeat in range(repeats):
-        for way in WAYS:
-            runs[way].append(run(raw[way], out.resolve() / f"{way}-{steps}-steps-{repeat}"))
-    return {
-        "schema_version": 1,
-        "machine": f"{platform.machine()} {processor_name()}",
-        "cores": len(os.sched_getaffinity(0)),
-        "versions": {"python": platform.python_version(), **versions()},
-        "parameters": parameters,
-        "rollouts_per_step": SCENES_PER_STEP * SAMPLES_PER_SCENE,
-        "steps": steps,
-        "repeats": repeats,
-        "ways": {way: summary(runs[way], rollouts_per_step(raw[way])) for way in WAYS},
-        "runs": {way: [asdict(run) for run in runs[way]] for way in WAYS},
-    }
+
+    def folder(way: str, repeat: int) -> Path:
+        return out.resolve() / f"{way}-{steps}-steps-{repeat}"
+
+    return measured(raw, folder, steps=steps, repeats=repeats, parameters=parameters)
 
 
 def show(result: Mapping[str, Any], console: Console) -> None:
     """The result as a person reads it."""
-    told = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    console.print(f"{result['machine']}, {result['cores']} cores; {told}", soft_wrap=True)
+    console.print(machine_told(result), soft_wrap=True)
     parts = [f"{part} [s]" for part in PARTS]
     table = Table(
         "", "parameters", "prompt tokens", "s/step", *parts, "drawn tokens/s", "peak [MiB]", "s against words"
@@ -126,22 +107,13 @@ def show(result: Mapping[str, Any], console: Console) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="A step of GRPO on camera frames against one on the scene in words.")
-    parser.add_argument("--steps", type=int, default=8, help="of each run, at least 3")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each, of which the median counts")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keeps the runs, and has those that are finished")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
-    if options.steps < 3:
-        parser.error("--steps: at least 3, of which the first warms up")
-    if options.repeats < 1:
-        parser.error("--repeats: at least 1")
-    quiet_libraries()
-    with tempfile.TemporaryDirectory() as scratch:
-        result = measure(options.out or Path(scratch), steps=options.steps, repeats=options.repeats)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(result, Console(width=140))
+    add_arguments(parser, steps=8)
+    options = parsed(parser, arguments)
+
+    def measure_in(out: Path) -> dict[str, Any]:
+        return measure(out, steps=options.steps, repeats=options.repeats)
+
+    print_measured(options, measure_in, show, width=140)
     return 0
 
 

@@ -1,26 +1,32 @@
-"""A whole run of `ar1-rl grpo` under a watch: its steps, its tokens, the memory of each rank."""
+"""Whole runs of `ar1-rl grpo` under a watch, in turn: their steps, their tokens, the memory of each rank."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import itertools
 import json
 import os
+import platform
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.console import Console
 
 from ar1_rl.errors import RunError
 
+from ..console import quiet_libraries
 from ..step_times import REWARDS, ROLLOUTS, UPDATE
+from .codec import processor_name
 
 MEASURED = "measured.json"
 LOOKED_AT_EVERY_S = 0.2
@@ -144,6 +150,37 @@ def rollouts_per_step(raw: Mapping[str, Any]) -> int:
     return int(raw["grpo"]["scenes_per_step"] * raw["grpo"]["samples_per_scene"])
 
 
+def measured(
+    raw: Mapping[str, Mapping[str, Any]],
+    folder: Callable[[str, int], Path],
+    *,
+    steps: int,
+    repeats: int,
+    parameters: int | Mapping[str, int],
+) -> dict[str, Any]:
+    """Every way's config run `repeats` times, in turn, unless that is done, and what it was measured on.
+
+    `folder` tells where a way's run of a repeat lies. All ways have as many rollouts a step.
+    """
+    runs: dict[str, list[Run]] = {way: [] for way in raw}
+    for repeat in range(repeats):
+        for way in raw:
+            runs[way].append(run(raw[way], folder(way, repeat)))
+    (rollouts,) = {rollouts_per_step(one) for one in raw.values()}
+    return {
+        "schema_version": 1,
+        "machine": f"{platform.machine()} {processor_name()}",
+        "cores": len(os.sched_getaffinity(0)),
+        "versions": {"python": platform.python_version(), **versions()},
+        "parameters": parameters,
+        "rollouts_per_step": rollouts,
+        "steps": steps,
+        "repeats": repeats,
+        "ways": {way: summary(runs[way], rollouts) for way in raw},
+        "runs": {way: [asdict(run) for run in runs[way]] for way in raw},
+    }
+
+
 def summary(runs: Sequence[Run], rollouts: int) -> dict[str, Any]:
     """Medians over the repeats: of a repeat's median step of so many rollouts, and of a rank's peak."""
     medians = [statistics.median(run.step_s) for run in runs]
@@ -166,3 +203,43 @@ def versions() -> dict[str, str]:
 
     installed = {found.metadata["Name"]: found.version for found in metadata.distributions()}
     return {name: installed[name] for name in PACKAGES if name in installed}
+
+
+def machine_told(result: Mapping[str, Any]) -> str:
+    """One line above a table of what `measured` found."""
+    told = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return f"{result['machine']}, {result['cores']} cores; {told}"
+
+
+def add_arguments(parser: argparse.ArgumentParser, steps: int) -> None:
+    """What every bench of whole runs is asked with; so many steps where nothing is said."""
+    parser.add_argument("--steps", type=int, default=steps, help="of each run, at least 3")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each way, of which the median counts")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keeps the runs, and has those that are finished")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def parsed(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+    """The options; ends the command where there is nothing to measure."""
+    options = parser.parse_args(arguments)
+    if options.steps < 3:
+        parser.error("--steps: at least 3, of which the first warms up")
+    if options.repeats < 1:
+        parser.error("--repeats: at least 1")
+    return options
+
+
+def print_measured(
+    options: argparse.Namespace,
+    measure: Callable[[Path], dict[str, Any]],
+    show: Callable[[Mapping[str, Any], Console], None],
+    width: int,
+) -> None:
+    """Measure in `--out`, or in a folder that is gone afterwards, and print a table or JSON."""
+    quiet_libraries()
+    with tempfile.TemporaryDirectory() as scratch:
+        result = measure(options.out or Path(scratch))
+    if options.json:
+        print(json.dumps(result))
+    else:
+        show(result, Console(width=width))
