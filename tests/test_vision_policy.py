@@ -273,6 +273,9 @@ def test_a_config_says_what_training_starts_from(tiny_policy: tiny.TinyPolicy) -
             PolicyConfig(**half)  # type: ignore[arg-type]
 
 
-def test_registering_twice_does_no_harm() -> None:
+def test_registering_twice_does_no_harm(policy: SeeingPolicy) -> None:
+    from transformers import AutoConfig
+
     register()
     register()
+    assert AutoConfig.from_pretrained(policy.path).model_type == "ar1_vision_language"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ar1_rl.policy.vision.adapter import has_word_for_images
+
 BAN = -100.0
 """Added to a logit; vLLM allows no more."""
 
@@ -16,6 +18,6 @@ def undrawable(model_config: Any) -> tuple[int, ...]:
     model, 1.5e-3 in an untrained one.
     """
     placeholder = getattr(model_config, "image_token_id", None)
-    if placeholder is None or placeholder >= model_config.get_text_config().vocab_size:
+    if placeholder is None or not has_word_for_images(model_config):
         return ()
     return (int(placeholder),)

@@ -70,13 +70,18 @@ def prepare(path: str, dtype: str, codec: TrajectoryCodec) -> tuple[PreTrainedMo
     """
     model, processor = load(path, dtype)
     if add_policy_tokens(processor.tokenizer, codec):
-        if model.config.image_token_id >= model.config.get_text_config().vocab_size:
+        if not has_word_for_images(model.config):
             raise ConfigError(
                 f"policy {path!r} was built with the tokens of another codec, and its image placeholder has to stay "
                 "the last one; take the codec it was built with (policy.codec), or build it again"
             )
         model.resize_token_embeddings(len(processor.tokenizer))
     return model, processor
+
+
+def has_word_for_images(config: PreTrainedConfig) -> bool:
+    """Whether the placeholder of an image is in the vocabulary of a model that sees, so that it could be drawn."""
+    return bool(config.image_token_id < config.get_text_config().vocab_size)
 
 
 def torchvision_there() -> bool:
